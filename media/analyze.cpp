@@ -1,0 +1,123 @@
+#include "media/analyze.hpp"
+
+#include "media/audio_encoder.hpp"
+#include "media/colour.hpp"
+#include "media/frame_reader.hpp"
+#include "media/ladder.hpp"
+#include "media/mp4.hpp"
+#include "media/poster.hpp"
+#include "media/probe.hpp"
+#include "media/scan.hpp"
+#include "media/video_encoder.hpp"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+namespace vp::media {
+
+namespace {
+
+void plan_renditions(plan& plan) {
+  if (plan.source.video)
+    for (const auto& rung : ladder(shown_size(*plan.source.video))) {
+      rendition made;
+      made.name = rung.name;
+      made.kind = media_kind::video;
+      made.width = rung.width;
+      made.height = rung.height;
+      made.bitrate = rung.bitrate;
+      plan.renditions.push_back(std::move(made));
+    }
+  if (plan.source.audio) {
+    rendition made;
+    made.name = "audio";
+    made.kind = media_kind::audio;
+    made.encoder = "aac";
+    made.bitrate = audio_bitrate;
+    plan.renditions.push_back(std::move(made));
+  }
+}
+
+/// Opens the encoder of each rendition to learn what its fragments will need, and names it.
+result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& colour, std::string_view identity) {
+  std::vector<init_segment> inits;
+  for (auto& rendition : plan.renditions) {
+    const bool video = rendition.kind == media_kind::video;
+    result<codec_parameters> parameters;
+    if (video) {
+      const auto encoder = video_encoder::open(plan, rendition, colour);
+      if (!encoder)
+        return tl::unexpected(encoder.error());
+      parameters = (*encoder)->parameters();
+    } else {
+      parameters = audio_parameters();
+    }
+    if (!parameters)
+      return tl::unexpected(parameters.error());
+    auto bytes = write_init_segment(**parameters, video ? plan.timescale : std::uint32_t{audio_sample_rate});
+    if (!bytes)
+      return tl::unexpected(bytes.error());
+    rendition.codecs = codecs_string(**parameters);
+    rendition.id = rendition_id(identity, plan, rendition);
+    inits.push_back({rendition.id, std::move(*bytes)});
+  }
+  return inits;
+}
+
+/// A sample's duration has 32 bits (ISO/IEC 14496-12 section 8.8.8), and a still picture may last long.
+bool fits(const segment& cell) {
+  return cell.end - cell.start <= std::numeric_limits<std::uint32_t>::max();
+}
+
+} // namespace
+
+result<analysis> analyze(byte_source& source, std::string_view identity, const encode_settings& settings,
+                         const interrupt& stop) {
+  analysis made;
+  auto& plan = made.plan;
+  auto scanned = scan(source, stop);
+  if (!scanned)
+    return tl::unexpected(scanned.error());
+  plan.source = std::move(scanned->source);
+  plan.timescale = scanned->ticks.timescale;
+  plan.tick_scale = scanned->ticks.tick_scale;
+  if (plan.source.video)
+    plan.frame_rate = plan.source.video->frame_rate;
+  plan.preset = settings.preset;
+  plan.crf = settings.crf;
+  plan.audio_anchors = std::move(scanned->audio_anchors);
+  made.segments = std::move(scanned->segments);
+  for (const auto& cell : made.segments)
+    if (!fits(cell))
+      return fail(errc::unsupported_media, "the video's frames are too far apart");
+
+  plan_renditions(plan);
+  if (plan.source.video) {
+    const auto choice = choose_encoder(settings.encoder, plan, scanned->colour);
+    if (!choice)
+      return tl::unexpected(choice.error());
+    if (!choice->warning.empty())
+      plan.source.warnings.push_back(choice->warning);
+    for (auto& rendition : plan.renditions)
+      if (rendition.kind == media_kind::video)
+        rendition.encoder = choice->name;
+  }
+  auto inits = make_init_segments(plan, scanned->colour, identity);
+  if (!inits)
+    return tl::unexpected(inits.error());
+  made.inits = std::move(*inits);
+
+  if (plan.source.video) {
+    auto poster = make_poster(source, plan, scanned->video_end, stop);
+    if (poster)
+      made.poster = std::move(*poster);
+    else if (stop.raised())
+      return tl::unexpected(stop.why());
+    else
+      plan.source.warnings.push_back(fmt::format("there is no poster: {}", poster.error().text));
+  }
+  return made;
+}
+
+} // namespace vp::media

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "media/error.hpp"
+#include "media/types.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace vp::media {
+
+/// A plan as it is kept in the database and sent to other nodes. Reading one that misses a field or has a wrong one is
+/// `invalid_request`; unknown fields are ignored.
+std::string plan_to_json(const plan& plan);
+result<plan> plan_from_json(std::string_view text);
+
+} // namespace vp::media

@@ -1,0 +1,245 @@
+#include "media/scan.hpp"
+
+#include "media/audio_clock.hpp"
+#include "media/grid.hpp"
+#include "media/packets.hpp"
+#include "media/probe.hpp"
+#include "media/timeline.hpp"
+#include "media/video_decoder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+
+namespace vp::media {
+
+namespace {
+
+/// Packets to decode until there is a picture.
+constexpr std::size_t most_packets_without_picture = 1500;
+
+/// Rates that a counted one may stand for; the container's own come first.
+constexpr rational usual_rates[] = {{24000, 1001}, {24, 1}, {25, 1},       {30000, 1001},
+                                    {30, 1},       {50, 1}, {60000, 1001}, {60, 1}};
+constexpr double rate_tolerance = 0.0004; // 24 and 23.976 are 0.001 apart
+constexpr double highest_rate = 240;
+constexpr double lowest_rate = 0.01;
+
+class scanner {
+public:
+  explicit scanner(demuxer& from, source_info info) : from_(from) { made_.source = std::move(info); }
+
+  result<scan_result> run() {
+    if (auto done = begin(); !done)
+      return tl::unexpected(done.error());
+    auto packet = make_packet();
+    for (;;) {
+      const auto more = from_.read(*packet);
+      if (!more)
+        return tl::unexpected(more.error());
+      if (!*more)
+        break;
+      if (made_.source.video && packet->stream_index == made_.source.video->index) {
+        if (auto done = on_video(*packet); !done)
+          return tl::unexpected(done.error());
+      } else {
+        on_audio(*packet);
+      }
+    }
+    return finish();
+  }
+
+private:
+  struct frame_time {
+    std::int64_t pts;
+    std::int64_t dts;
+    std::int64_t duration;
+  };
+
+  result<void> begin() {
+    auto& info = made_.source;
+    std::vector<int> streams;
+    if (info.audio && (info.audio->sample_rate <= 0 || info.audio->channels <= 0)) {
+      info.audio.reset();
+      info.warnings.emplace_back("the audio track is damaged and left out");
+    }
+    if (info.audio)
+      streams.push_back(info.audio->index);
+    if (!info.video) {
+      if (!info.audio)
+        return fail(errc::broken_media, "the file has neither video nor audio that can be read");
+      made_.ticks = {audio_sample_rate, 1};
+      from_.select(streams);
+      start_planning();
+      return {};
+    }
+    streams.push_back(info.video->index);
+    from_.select(streams);
+    auto& stream = from_.stream(info.video->index);
+    const auto ticks = choose_ticks(info.video->time_base);
+    if (!ticks)
+      return tl::unexpected(ticks.error());
+    made_.ticks = *ticks;
+    made_.colour = output_colour(*stream.codecpar);
+    inspector_.emplace(*stream.codecpar);
+    auto decoder = video_decoder::open(from_, info.video->index);
+    if (!decoder)
+      return tl::unexpected(decoder.error());
+    decoder_ = std::move(*decoder);
+    return {};
+  }
+
+  /// Time zero is known from here on.
+  void start_planning() {
+    const auto& info = made_.source;
+    plan for_time;
+    for_time.source.start_time = info.start_time;
+    for_time.timescale = made_.ticks.timescale;
+    for_time.tick_scale = made_.ticks.tick_scale;
+    time_.emplace(for_time);
+    planner_.emplace(grid_planner::tracks{made_.ticks.timescale, info.video.has_value(), info.audio.has_value()});
+    for (const auto& frame : held_)
+      add(frame);
+    held_.clear();
+  }
+
+  result<void> on_video(const AVPacket& packet) {
+    if (inspector_->brings_picture(packet) && packet.pts != no_pts) {
+      const frame_time frame{packet.pts, packet.dts, packet.duration};
+      if (planner_)
+        add(frame);
+      else
+        held_.push_back(frame);
+    }
+    if (planner_)
+      return {};
+    if (++packets_without_picture_ > most_packets_without_picture)
+      return fail(errc::broken_media, "no picture of the video could be decoded");
+    decoder_->send(&packet);
+    look_for_first();
+    return {};
+  }
+
+  void on_audio(const AVPacket& packet) {
+    if (packet.pts == no_pts)
+      return;
+    const auto& stream = from_.stream(packet.stream_index);
+    if (!anchors_)
+      anchors_.emplace(stream, from_.format_name());
+    anchors_->add(packet);
+    const auto end = av_rescale_q(packet.pts + packet.duration, stream.time_base, audio_time_base);
+    audio_end_ = std::max(audio_end_, end);
+    has_audio_ = true;
+    if (planner_)
+      planner_->add_audio(audio_end_ - av_rescale_q(made_.source.start_time, microseconds, audio_time_base));
+  }
+
+  void look_for_first() {
+    const auto frame = decoder_->receive();
+    if (!frame)
+      return;
+    auto& info = made_.source;
+    refine(*info.video, *frame);
+    first_ = frame->pts;
+    const auto shown = av_rescale_q(first_, to_av(info.video->time_base), microseconds);
+    // With nothing to stay in step with, the video begins at once.
+    info.start_time = info.audio ? std::min(info.start_time, shown) : shown;
+    start_planning();
+    decoder_.reset();
+  }
+
+  void add(const frame_time& frame) {
+    if (frame.pts < first_)
+      return;
+    const auto rate = made_.source.video->frame_rate.value();
+    const auto usual = std::max<std::int64_t>(1, std::llround(made_.ticks.timescale / (rate > 0 ? rate : 25)));
+    const auto decoding_time = frame.dts != no_pts ? std::optional(time_->ticks(frame.dts)) : std::nullopt;
+    planner_->add_frame(time_->ticks(frame.pts), decoding_time,
+                        frame.duration > 0 ? time_->length(frame.duration) : usual);
+    last_ = std::max(last_, frame.pts);
+  }
+
+  result<scan_result> finish() {
+    auto& info = made_.source;
+    if (info.video && !planner_) {
+      decoder_->send(nullptr);
+      look_for_first();
+      if (!planner_)
+        return fail(errc::broken_media, "no picture of the video could be decoded");
+    }
+    if (from_.damaged())
+      info.warnings.emplace_back("the file is cut off or damaged; what could be read of it is played");
+    if (info.audio)
+      on_audio_known();
+    if (!info.video && !has_audio_)
+      return fail(errc::broken_media, "the file has neither video nor audio that can be read");
+    planner_->finish();
+    made_.segments = planner_->take();
+    if (made_.segments.empty())
+      return fail(errc::broken_media, "the file has no pictures and no sound");
+    if (!info.audio)
+      for (auto& cell : made_.segments)
+        cell.audio_start = cell.audio_end = 0;
+    if (info.video) {
+      made_.video_end = planner_->video_end();
+      info.video->frame_rate = frame_rate();
+    }
+    info.duration = std::max(static_cast<double>(planner_->video_end()) / made_.ticks.timescale,
+                             static_cast<double>(planner_->audio_end()) / audio_sample_rate);
+    return std::move(made_);
+  }
+
+  void on_audio_known() {
+    if (has_audio_) {
+      planner_->add_audio(audio_end_ - av_rescale_q(made_.source.start_time, microseconds, audio_time_base));
+      made_.audio_anchors = anchors_->anchors(made_.source.start_time);
+    } else {
+      made_.source.audio.reset();
+      made_.source.warnings.emplace_back("the audio track is empty and left out");
+    }
+  }
+
+  /// Counted, since containers are often wrong, and as the round number that it is meant to be.
+  rational frame_rate() const {
+    const auto claimed = made_.source.video->frame_rate;
+    const auto ticks = static_cast<double>(time_->length(last_ - first_));
+    if (planner_->frames() < 2 || ticks <= 0)
+      return claimed.num > 0 ? claimed : rational{25, 1};
+    const auto counted = std::clamp(static_cast<double>(planner_->frames() - 1) * made_.ticks.timescale / ticks,
+                                    lowest_rate, highest_rate);
+    // Both ends may be off by half a unit of the container's clock.
+    const auto tolerance = counted * std::max(rate_tolerance, static_cast<double>(made_.ticks.tick_scale) / ticks);
+    std::vector<rational> candidates{claimed, to_rational(from_.stream(made_.source.video->index).r_frame_rate)};
+    candidates.insert(candidates.end(), std::begin(usual_rates), std::end(usual_rates));
+    for (const auto& candidate : candidates)
+      if (std::abs(candidate.value() - counted) <= tolerance)
+        return candidate;
+    return to_rational(av_d2q(counted, 100'000));
+  }
+
+  demuxer& from_;
+  scan_result made_;
+  std::optional<packet_inspector> inspector_;
+  std::optional<anchor_finder> anchors_;
+  std::optional<video_decoder> decoder_; ///< until there is a first picture
+  std::optional<timeline> time_;
+  std::optional<grid_planner> planner_; ///< once there is
+  std::vector<frame_time> held_;        ///< until then
+  std::size_t packets_without_picture_ = 0;
+  std::int64_t first_ = no_pts;
+  std::int64_t last_ = no_pts;
+  std::int64_t audio_end_ = 0;
+  bool has_audio_ = false;
+};
+
+} // namespace
+
+result<scan_result> scan(byte_source& source, const interrupt& stop) {
+  auto opened = demuxer::open(source, stop);
+  if (!opened)
+    return tl::unexpected(opened.error());
+  return scanner(**opened, probe(**opened, source)).run();
+}
+
+} // namespace vp::media

@@ -1,0 +1,29 @@
+#pragma once
+
+#include "media/byte_source.hpp"
+#include "media/colour.hpp"
+#include "media/interrupt.hpp"
+#include "media/ladder.hpp"
+#include "media/types.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace vp::media {
+
+/// What reading all packets of a source tells about it.
+struct scan_result {
+  source_info source;
+  tick_rate ticks;
+  media::colour colour; ///< of the pictures to be encoded
+  std::vector<segment> segments;
+  std::vector<audio_anchor> audio_anchors;
+  std::int64_t video_end = 0; ///< ticks
+};
+
+/// Reads a source once from end to end, and decodes it up to the first picture only: what comes before that cannot be
+/// shown, whatever its timestamps say (the leading pictures of an open group, or a stream that begins anywhere).
+/// Errors: `unsupported_media`, `broken_media`, `timed_out`, `cancelled`.
+result<scan_result> scan(byte_source& source, const interrupt& stop);
+
+} // namespace vp::media

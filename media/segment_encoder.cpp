@@ -1,0 +1,89 @@
+#include "media/segment_encoder.hpp"
+
+#include "media/audio_encoder.hpp"
+#include "media/video_segments.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace vp::media {
+
+namespace {
+
+class ladder_encoder final : public segment_encoder {
+public:
+  ladder_encoder(byte_source& source, const plan& plan) : source_(source), plan_(plan) {}
+
+  result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
+                                       const interrupt& stop) override {
+    for (const auto& id : renditions)
+      if (std::none_of(plan_.renditions.begin(), plan_.renditions.end(), [&](const auto& r) { return r.id == id; }))
+        return fail(errc::invalid_request, fmt::format("the plan has no rendition {}", id));
+    std::vector<bool> wanted; // as many as there are rungs
+    bool audio_wanted = false;
+    for (const auto& rendition : plan_.renditions) {
+      const bool it =
+          renditions.empty() || std::find(renditions.begin(), renditions.end(), rendition.id) != renditions.end();
+      if (rendition.kind == media_kind::video)
+        wanted.push_back(it);
+      else
+        audio_wanted = it;
+    }
+    std::vector<fragment> fragments;
+    if (cell.frames > 0 && std::find(wanted.begin(), wanted.end(), true) != wanted.end())
+      if (auto done = encode_video(cell, wanted, stop, fragments); !done)
+        return tl::unexpected(done.error());
+    if (cell.audio_end > cell.audio_start && audio_wanted)
+      if (auto done = encode_audio(cell, stop, fragments); !done)
+        return tl::unexpected(done.error());
+    return fragments;
+  }
+
+  std::uint64_t decoded_frames() const noexcept override { return video_ ? video_->decoded_frames() : 0; }
+
+private:
+  result<void> encode_video(const segment& cell, const std::vector<bool>& wanted, const interrupt& stop,
+                            std::vector<fragment>& into) {
+    if (!video_) {
+      auto opened = video_segments::open(source_, plan_, stop);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      video_ = std::move(*opened);
+    }
+    auto made = video_->encode(cell, wanted, stop);
+    if (!made)
+      return tl::unexpected(made.error());
+    std::move(made->begin(), made->end(), std::back_inserter(into));
+    return {};
+  }
+
+  result<void> encode_audio(const segment& cell, const interrupt& stop, std::vector<fragment>& into) {
+    if (!audio_) {
+      auto opened = audio_encoder::open(source_, plan_);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      audio_ = std::move(*opened);
+    }
+    auto made = audio_->encode(cell, stop);
+    if (!made)
+      return tl::unexpected(made.error());
+    into.push_back(std::move(*made));
+    return {};
+  }
+
+  byte_source& source_;
+  plan plan_;
+  std::unique_ptr<video_segments> video_; // both are opened when they are first needed
+  std::unique_ptr<audio_encoder> audio_;
+};
+
+} // namespace
+
+result<std::unique_ptr<segment_encoder>> segment_encoder::open(byte_source& source, const plan& plan) {
+  if (plan.renditions.empty())
+    return fail(errc::invalid_request, "the plan has no renditions");
+  return std::make_unique<ladder_encoder>(source, plan);
+}
+
+} // namespace vp::media

@@ -1,0 +1,36 @@
+#pragma once
+
+#include "media/byte_source.hpp"
+#include "media/interrupt.hpp"
+#include "media/types.hpp"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace vp::media {
+
+/// Encodes segments of one video, each for itself: decode once, scale every rung from the one above, one
+/// single-threaded encoder a rung. Which segments come, in which order and on which machine makes no difference to the
+/// bytes.
+///
+/// The decoder stays open between adjacent segments, so a run of them costs hardly more than its own frames; anything
+/// else seeks. After an error the object is spent: open another.
+class segment_encoder {
+public:
+  /// `source` must outlive the encoder.
+  static result<std::unique_ptr<segment_encoder>> open(byte_source& source, const plan& plan);
+
+  virtual ~segment_encoder() = default;
+
+  /// The fragments of `cell`, one for each of `renditions` (ids of the plan; all of them when empty) that has media
+  /// there.
+  virtual result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
+                                               const interrupt& stop) = 0;
+
+  /// Video frames decoded so far, for the cost of seeking.
+  virtual std::uint64_t decoded_frames() const noexcept = 0;
+};
+
+} // namespace vp::media

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "media/av.hpp"
+#include "media/colour.hpp"
+#include "media/mp4.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vp::media {
+
+/// Encodes one segment of one rendition as a closed group of pictures, with a single thread.
+class video_encoder {
+public:
+  /// Opens the encoder that `rendition` names. Error: `encoder_failed`.
+  static result<std::unique_ptr<video_encoder>> open(const plan& plan, const rendition& rendition,
+                                                     const colour& colour);
+
+  /// `frame` has the rendition's size, is yuv420p, and its pts are ticks that rise.
+  result<void> push(const AVFrame& frame);
+
+  /// Everything pushed, in decoding order. Decode times are the sorted presentation times, and the last sample lasts
+  /// until `end`: so fragments join exactly, whatever the frame rate does, without an edit list.
+  result<std::vector<sample>> finish(std::int64_t end);
+
+  /// For the init segment.
+  result<codec_parameters> parameters() const;
+
+private:
+  explicit video_encoder(codec_context context);
+  result<void> drain();
+
+  codec_context context_;
+  frame_ptr frame_ = make_frame();
+  packet_ptr packet_ = make_packet();
+  bool annex_b_ = false;
+  std::vector<std::int64_t> shown_; ///< presentation times as they were pushed
+  std::vector<sample> samples_;
+};
+
+/// The encoder that a wanted name stands for on this machine. `auto` is VideoToolbox where FFmpeg has it, else x264;
+/// one that does not open for all of the plan's video renditions gives way to x264, and `warning` says so.
+struct encoder_choice {
+  std::string name;
+  std::string warning;
+};
+result<encoder_choice> choose_encoder(std::string_view wanted, const plan& plan, const colour& colour);
+
+} // namespace vp::media

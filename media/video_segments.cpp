@@ -1,0 +1,181 @@
+#include "media/video_segments.hpp"
+
+#include <algorithm>
+
+namespace vp::media {
+
+namespace {
+
+/// Deinterlacing looks at the neighbours of a picture. These many before and after a segment are given to it, and a new
+/// filter is made for each segment, so that what was encoded before makes no difference.
+constexpr int neighbours = 2;
+constexpr const char* deinterlace = "bwdif=mode=send_frame:parity=auto:deint=interlaced";
+
+} // namespace
+
+video_segments::video_segments(const plan& plan, std::unique_ptr<demuxer> source, const colour& to)
+    : plan_(plan), colour_(to), source_(std::move(source)), ladder_(plan, to) {
+  for (const auto& rendition : plan.renditions)
+    if (rendition.kind == media_kind::video)
+      rungs_.push_back(rendition);
+}
+
+result<std::unique_ptr<video_segments>> video_segments::open(byte_source& source, const plan& plan,
+                                                             const interrupt& stop) {
+  if (!plan.source.video)
+    return fail(errc::invalid_request, "the plan has no video");
+  auto opened = demuxer::open(source, stop);
+  if (!opened)
+    return tl::unexpected(opened.error());
+  const int index = plan.source.video->index;
+  auto& format = (*opened)->format();
+  if (index < 0 || index >= static_cast<int>(format.nb_streams)
+      || format.streams[index]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
+    return fail(errc::invalid_request, "the plan is for another source");
+  const auto to = output_colour(*format.streams[index]->codecpar);
+  std::unique_ptr<video_segments> self(new video_segments(plan, std::move(*opened), to));
+  auto reader = frame_reader::open(*self->source_, index, timeline(plan));
+  if (!reader)
+    return tl::unexpected(reader.error());
+  self->reader_ = std::move(*reader);
+  return self;
+}
+
+result<std::vector<fragment>> video_segments::encode(const segment& cell, const std::vector<bool>& wanted,
+                                                     const interrupt& stop) {
+  source_->obey(stop);
+  auto made = encode_once(cell, wanted, false);
+  // Damage may look different to a decoder that came another way, so what counts is how it looks after a seek.
+  if (made && reader_->went_on() && reader_->damaged())
+    made = encode_once(cell, wanted, true);
+  return made;
+}
+
+result<std::vector<fragment>> video_segments::encode_once(const segment& cell, const std::vector<bool>& wanted,
+                                                          bool afresh) {
+  encoder_set open(rungs_.size());
+  for (std::size_t i = 0; i < rungs_.size(); ++i)
+    if (wanted[i]) {
+      auto opened = video_encoder::open(plan_, rungs_[i], colour_);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      open[i] = std::move(*opened);
+    }
+  while (!open.back()) // a rung is made from those above it, not from those below
+    open.pop_back();
+
+  const auto frames = encode_frames(cell, open, afresh);
+  if (!frames)
+    return tl::unexpected(frames.error());
+  if (*frames == 0)
+    if (auto done = encode_stand_in(cell, open); !done)
+      return tl::unexpected(done.error());
+
+  std::vector<fragment> fragments;
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    if (!open[i])
+      continue;
+    const auto samples = open[i]->finish(cell.end);
+    if (!samples)
+      return tl::unexpected(samples.error());
+    fragment made;
+    made.rendition = rungs_[i].id;
+    made.segment = cell.number;
+    made.start = cell.start;
+    made.duration = cell.end - cell.start;
+    made.frames = static_cast<std::uint32_t>(samples->size());
+    made.bytes = write_fragment(*samples, cell.number + 1);
+    fragments.push_back(std::move(made));
+    open[i].reset();
+  }
+  return fragments;
+}
+
+result<std::uint32_t> video_segments::encode_frames(const segment& cell, encoder_set& encoders, bool afresh) {
+  deinterlacer_.reset();
+  after_ = 0;
+  const int before = plan_.source.video->interlaced ? neighbours : 0;
+  if (auto done = reader_->position(cell.start, before, afresh); !done)
+    return tl::unexpected(done.error());
+  std::uint32_t count = 0;
+  while (count < cell.frames) {
+    const auto picture = next_picture(cell);
+    if (!picture)
+      return tl::unexpected(picture.error());
+    if (!*picture || (*picture)->pts >= cell.end)
+      break;
+    if ((*picture)->pts < cell.start)
+      continue;
+    // A first frame that is missing leaves no hole: the next one is shown in its place.
+    if (auto done = push(**picture, count == 0 ? cell.start : (*picture)->pts, encoders); !done)
+      return tl::unexpected(done.error());
+    ++count;
+  }
+  return count;
+}
+
+/// All frames of the segment were lost, so the nearest is shown: the next one, or the last before.
+result<void> video_segments::encode_stand_in(const segment& cell, encoder_set& encoders) {
+  if (auto done = reader_->position(cell.end, 0, true); !done)
+    return done;
+  auto frame = reader_->next();
+  if (frame && !*frame) {
+    if (auto done = reader_->position(cell.start, 1, true); !done)
+      return done;
+    frame = reader_->next();
+  }
+  if (!frame)
+    return tl::unexpected(frame.error());
+  if (!*frame)
+    return fail(errc::broken_media, "no picture of the video could be decoded");
+  return push(**frame, cell.start, encoders);
+}
+
+result<void> video_segments::push(const AVFrame& frame, std::int64_t pts, encoder_set& encoders) {
+  auto pictures = ladder_.run(frame, encoders.size());
+  if (!pictures)
+    return tl::unexpected(pictures.error());
+  for (std::size_t i = 0; i < encoders.size(); ++i)
+    if (encoders[i]) {
+      (*pictures)[i]->pts = pts;
+      if (auto done = encoders[i]->push(*(*pictures)[i]); !done)
+        return done;
+    }
+  return {};
+}
+
+/// The next frame, deinterlaced where the source needs it.
+result<frame_ptr> video_segments::next_picture(const segment& cell) {
+  if (!plan_.source.video->interlaced)
+    return reader_->next();
+  for (;;) {
+    if (deinterlacer_) {
+      auto picture = deinterlacer_->pull();
+      if (!picture || *picture || after_ > neighbours)
+        return picture;
+    }
+    auto frame = reader_->next();
+    if (!frame)
+      return frame;
+    if (*frame && !deinterlacer_) {
+      auto opened = filter_chain::open(**frame, {1, static_cast<int>(plan_.timescale)}, deinterlace);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      deinterlacer_ = std::move(*opened);
+    }
+    if (!deinterlacer_)
+      return frame; // the video ended before the segment
+    if (*frame && (*frame)->pts >= cell.end)
+      ++after_;
+    if (auto pushed = deinterlacer_->push(frame->get()); !pushed)
+      return tl::unexpected(pushed.error());
+    if (!*frame || after_ == neighbours) {
+      if (*frame)
+        if (auto pushed = deinterlacer_->push(nullptr); !pushed)
+          return tl::unexpected(pushed.error());
+      after_ = neighbours + 1; // closed: what it has left is all there will be
+    }
+  }
+}
+
+} // namespace vp::media
