@@ -1,0 +1,72 @@
+#pragma once
+
+#include "actors/file.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace vp {
+
+/// Where everything is in the folder given by `--data`. A value: copies are cheap enough and touch no disk.
+///
+///     vidpipeline.db, lock
+///     uploads/<hash>/source
+///     uploads/<hash>/{hls,dash}/            manifests
+///     uploads/<hash>/media/<rendition id>/  init segment and fragments
+///     uploads/<hash>/poster.jpg
+class data_folder {
+public:
+  data_folder() = default;
+  explicit data_folder(std::filesystem::path root) : root_(std::move(root)) {}
+
+  const std::filesystem::path& root() const { return root_; }
+  std::filesystem::path database() const { return root_ / "vidpipeline.db"; }
+  std::filesystem::path lock() const { return root_ / "lock"; }
+  std::filesystem::path uploads() const { return root_ / "uploads"; }
+  std::filesystem::path video(std::string_view hash) const { return uploads() / hash; }
+  std::filesystem::path source(std::string_view hash) const { return video(hash) / "source"; }
+  std::filesystem::path hls(std::string_view hash) const { return video(hash) / "hls"; }
+  std::filesystem::path dash(std::string_view hash) const { return video(hash) / "dash"; }
+  std::filesystem::path media(std::string_view hash) const { return video(hash) / "media"; }
+  std::filesystem::path media(std::string_view hash, std::string_view rendition) const {
+    return media(hash) / rendition;
+  }
+  std::filesystem::path poster(std::string_view hash) const { return video(hash) / "poster.jpg"; }
+
+  /// A chunk that arrived before the size of the chunks was known, and with it the chunk's place in the source.
+  std::filesystem::path spooled_chunk(std::string_view hash, std::uint32_t index) const {
+    return video(hash) / (std::to_string(index) + ".part");
+  }
+
+private:
+  std::filesystem::path root_;
+};
+
+/// Whether `text` is 64 lower-case hex digits: the only names that ever become a path.
+bool is_video_hash(std::string_view text) noexcept;
+
+/// Held for as long as a process works in a data folder.
+class folder_lock {
+public:
+  enum class kind : std::uint8_t { exclusive, shared };
+
+  /// Makes the folder where it is missing and locks it. `conflict` in words that name the folder if another process
+  /// works there.
+  static result<folder_lock> take(const data_folder& folder, kind how);
+
+  bool exclusive() const noexcept { return kind_ == kind::exclusive; }
+
+private:
+  folder_lock(file held, kind how) : held_(std::move(held)), kind_(how) {}
+
+  file held_;
+  kind kind_;
+};
+
+/// Takes a video's folder out of sight under another name, which is quick; answers that name, for `remove_tree` to do
+/// the slow part. Empty if there is no such folder.
+result<std::filesystem::path> move_to_trash(const data_folder& folder, std::string_view hash);
+
+} // namespace vp

@@ -1,0 +1,213 @@
+#pragma once
+
+#include "actors/file.hpp"
+#include "actors/messages.hpp"
+
+#include <SQLiteCpp/SQLiteCpp.h>
+#include <nlohmann/json.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace vp {
+
+struct database_options {
+  /// Uploads that may be open at the same time.
+  std::uint32_t max_open_uploads = 1000;
+  /// The clock of claims, due times and time-outs.
+  std::function<std::chrono::system_clock::time_point()> now = std::chrono::system_clock::now;
+};
+
+/// The SQL of the catalog. One connection; used by one thread at a time; every function is one transaction and never
+/// throws.
+///
+/// A state change and what it puts into the outbox are one transaction. The outbox's ids only grow and are never used
+/// twice: those of its events are the order of all that happened, and that of `started` is also the epoch of the claim
+/// it speaks of.
+///
+/// Errors: `disk_full`, `io_failed`, `overloaded` (the database was busy for too long), and those of the catalog's
+/// clauses, which say more of what each function promises.
+class database {
+public:
+  static result<std::unique_ptr<database>> open(const std::filesystem::path& path, database_options options = {});
+
+  /// Whether transactions have added to the outbox since this was last asked.
+  bool take_growth() { return std::exchange(grown_, false); }
+
+  // -- videos and uploads
+
+  /// `source_present`: the source file is there at its full size. Otherwise acknowledged chunks are forgotten.
+  result<video> open_video(const std::string& hash, const upload_request& request, bool source_present);
+  result<video> get(const std::string& hash);
+  result<std::vector<video>> list();
+  result<std::vector<std::uint32_t>> chunks(const std::string& hash);
+  result<video> add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size);
+  result<video> finalize(const std::string& hash);
+  result<video> retry(const std::string& hash);
+  result<void> remove(const std::string& hash);
+  result<std::vector<std::string>> expire(std::chrono::nanoseconds idle);
+
+  // -- jobs
+
+  result<claimed_job> claim_job(const std::string& hash, const std::string& owner, const std::string& url,
+                                std::chrono::nanoseconds lifetime);
+  result<void> renew(const claim& mine, std::chrono::nanoseconds lifetime);
+  result<void> release(const claim& mine);
+  result<void> store_plan(const claim& mine, const media::analysis& found);
+  result<void> store_fragments(const claim& mine, const std::vector<stored_fragment>& fragments);
+  result<void> remove_fragments(const claim& mine, const std::vector<stored_fragment>& fragments);
+  result<void> store_progress(const claim& mine, const progress& now);
+  result<video> complete(const claim& mine);
+  result<video> fail_job(const claim& mine, const std::string& reason);
+
+  // -- queue and events
+
+  result<std::uint32_t> enqueue_orphans();
+  result<std::vector<job>> due_jobs(std::uint32_t limit);
+  result<void> ack(std::uint64_t id);
+  result<void> later(std::uint64_t id, std::chrono::nanoseconds after, const std::string& reason);
+  result<void> dead(std::uint64_t id, const std::string& reason);
+  result<std::vector<event>> events(std::uint64_t above, const std::string& hash, std::uint32_t limit);
+  result<std::uint64_t> last_event();
+
+  // -- start-up, by the only process that works with this database
+
+  /// Ends every claim.
+  result<void> clear_claims();
+  /// The fragments of a completed video.
+  result<std::vector<stored_fragment>> fragments(const std::string& hash);
+  /// A completed video whose files are gone is work again.
+  result<void> requeue(const std::string& hash);
+  /// A video whose source is gone as well.
+  result<void> lose_source(const std::string& hash, const std::string& reason);
+  /// An upload whose source file is gone starts from its first chunk.
+  result<void> restart_upload(const std::string& hash);
+
+private:
+  /// A video's row with what only the database cares for.
+  struct row {
+    vp::video video;
+    std::string owner;
+    std::uint64_t epoch = 0;
+    std::int64_t expires = 0; ///< milliseconds since 1970; in the past or 0 where no claim is live
+  };
+
+  database(const std::filesystem::path& path, database_options options);
+
+  void migrate();
+  std::int64_t now() const;
+
+  SQLite::Statement& prepared(const char* sql);
+
+  /// Statements are kept; what this returns is valid until the same text is asked for again.
+  template <class... Ts>
+  SQLite::Statement& query(const char* sql, const Ts&... xs) {
+    auto& statement = prepared(sql);
+    auto index = 0;
+    (bind(statement, ++index, xs), ...);
+    return statement;
+  }
+
+  /// Runs a statement that answers no rows; how many rows it changed.
+  template <class... Ts>
+  int run(const char* sql, const Ts&... xs) {
+    return query(sql, xs...).exec();
+  }
+
+  template <class T>
+  static void bind(SQLite::Statement& statement, int index, const T& x) {
+    if constexpr (std::is_integral_v<T>)
+      statement.bind(index, static_cast<std::int64_t>(x));
+    else
+      statement.bind(index, x);
+  }
+
+  static error from_exception(const SQLite::Exception& problem);
+
+  /// Turns what SQLiteCpp throws into an error.
+  template <class F>
+  std::invoke_result_t<F> guarded(F body) {
+    try {
+      auto answer = body();
+      reset_statements();
+      return answer;
+    } catch (const SQLite::Exception& problem) {
+      reset_statements();
+      return tl::unexpected(from_exception(problem));
+    } catch (const std::exception& problem) {
+      reset_statements();
+      return vp::fail(errc::internal, problem.what());
+    }
+  }
+
+  /// One write transaction: committed when `body` answers a value, rolled back when it answers an error. With
+  /// `durable::now` it has reached the disk when this returns; with `durable::later` it survives the end of the process
+  /// only.
+  template <class F>
+  std::invoke_result_t<F> write(F body, durable when = durable::later) {
+    return guarded([&] {
+      full_sync level{*this, when};
+      SQLite::Transaction transaction{connection_, SQLite::TransactionBehavior::IMMEDIATE};
+      growing_ = false;
+      auto answer = body();
+      if (answer) {
+        reset_statements();
+        transaction.commit();
+        grown_ = grown_ || growing_;
+      }
+      return answer;
+    });
+  }
+
+  /// `PRAGMA synchronous` can't change within a transaction.
+  class full_sync {
+  public:
+    full_sync(database& db, durable when);
+    full_sync(const full_sync&) = delete;
+    full_sync& operator=(const full_sync&) = delete;
+    ~full_sync();
+
+  private:
+    database& db_;
+    durable when_;
+  };
+
+  void reset_statements() noexcept;
+
+  // What transactions are made of.
+  static const char* select_by_hash();
+  static const char* select_all();
+  static row read_row(SQLite::Statement& from);
+  result<row> find(const std::string& hash);
+  result<row> find(const claim& mine);         ///< `stale` once the epoch has moved on
+  result<row> find_working(const claim& mine); ///< `stale` also once the job has ended
+  result<video> reread(const std::string& hash);
+  result<void> room_for_upload();
+  void set_failed(const row& which, const std::string& reason);
+  void erase(const row& which);
+  std::uint64_t emit(const char* kind, const std::string& hash, video_status status, nlohmann::json extra = {});
+  void drop_events(const std::string& hash, std::initializer_list<const char*> kinds);
+  enum class waiting_job : std::uint8_t { keep, replace };
+  bool enqueue(const std::string& hash, waiting_job present);
+  void forget_old_rows();
+  std::vector<stored_fragment> fragments_of(std::int64_t id);
+
+  SQLite::Database connection_;
+  database_options options_;
+  std::unordered_map<const char*, SQLite::Statement> statements_;
+  std::unordered_map<std::string, std::int64_t> last_chunk_event_;
+  bool growing_ = false;
+  bool grown_ = false;
+};
+
+} // namespace vp

@@ -1,0 +1,298 @@
+#include "actors/database.hpp"
+#include "actors/json.hpp"
+
+#include <cmath>
+
+namespace vp {
+
+namespace {
+
+/// Starts without a fragment in between; the next one gives the video up.
+constexpr std::uint32_t max_attempts = 3;
+
+std::int64_t milliseconds(std::chrono::nanoseconds x) {
+  return std::chrono::duration_cast<std::chrono::milliseconds>(x).count();
+}
+
+std::string segments_to_text(const std::vector<media::segment>& segments) {
+  auto rows = nlohmann::json::array();
+  for (auto& x : segments)
+    rows.push_back({x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end});
+  return to_text(rows);
+}
+
+std::optional<std::vector<media::segment>> segments_from_text(std::string_view text) {
+  auto rows = nlohmann::json::parse(text, nullptr, false);
+  if (!rows.is_array())
+    return std::nullopt;
+  std::vector<media::segment> segments;
+  try {
+    for (auto& x : rows)
+      segments.push_back({x.at(0), x.at(1), x.at(2), x.at(3), x.at(4), x.at(5)});
+  } catch (const nlohmann::json::exception&) {
+    return std::nullopt;
+  }
+  return segments;
+}
+
+struct size {
+  int width = 0;
+  int height = 0;
+};
+
+/// Of the picture as it is seen: square pixels, upright.
+size display_size(const media::video_stream& stream) {
+  auto aspect = stream.sample_aspect.num > 0 && stream.sample_aspect.den > 0 ? stream.sample_aspect.value() : 1.0;
+  size x{static_cast<int>(std::lround(stream.width * aspect)), stream.height};
+  if (stream.rotation == 90 || stream.rotation == 270)
+    std::swap(x.width, x.height);
+  return x;
+}
+
+std::string joined(const std::vector<std::string>& sentences) {
+  std::string text;
+  for (auto& one : sentences)
+    text += (text.empty() ? "" : " ") + one;
+  return text;
+}
+
+} // namespace
+
+std::vector<stored_fragment> database::fragments_of(std::int64_t id) {
+  std::vector<stored_fragment> all;
+  for (auto& each = query("SELECT rendition, segment, start, duration, size FROM fragments WHERE video_id = ? "
+                          "ORDER BY segment, rendition",
+                          id);
+       each.executeStep();)
+    all.push_back({each.getColumn(0).getString(), each.getColumn(1).getUInt(), each.getColumn(2).getInt64(),
+                   each.getColumn(3).getInt64(), static_cast<std::uint64_t>(each.getColumn(4).getInt64())});
+  return all;
+}
+
+void database::set_failed(const row& which, const std::string& reason) {
+  auto& hash = which.video.hash;
+  run("UPDATE videos SET status = 'failed', error = ?, expires = 0, updated_at = ? WHERE id = ?", reason, now(),
+      which.video.id);
+  drop_events(hash, {"chunk", "progress"});
+  emit("failed", hash, video_status::failed, {{"error", reason}});
+}
+
+result<claimed_job> database::claim_job(const std::string& hash, const std::string& owner, const std::string& url,
+                                        std::chrono::nanoseconds lifetime) {
+  auto answer = write([&]() -> result<std::optional<claimed_job>> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    auto& video = found->video;
+    if (video.status != video_status::queued && video.status != video_status::processing)
+      return vp::fail(errc::conflict, std::string{"there is nothing to do: the video is "} + to_string(video.status));
+    if (found->epoch != 0 && found->expires > now() && found->owner != owner)
+      return vp::fail(errc::conflict, "another server is at work on this video");
+    if (video.attempts >= max_attempts) {
+      set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
+                             + " times and ended each time without a result.");
+      return std::nullopt;
+    }
+    auto epoch = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
+    run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
+        "expires = ?, updated_at = ? WHERE id = ?",
+        owner, url, epoch, now() + milliseconds(lifetime), now(), video.id);
+    claimed_job job;
+    job.claim = {hash, owner, epoch};
+    auto& texts = query("SELECT plan, segments FROM videos WHERE id = ?", video.id);
+    texts.executeStep();
+    auto plan_text = texts.getColumn(0).getString();
+    auto segments_text = texts.getColumn(1).getString();
+    if (!plan_text.empty()) {
+      auto plan = media::plan_from_json(plan_text);
+      auto segments = segments_from_text(segments_text);
+      // What an older version kept and this one can't read is made again.
+      if (plan && segments) {
+        job.planned = true;
+        job.plan = std::move(*plan);
+        job.segments = std::move(*segments);
+      }
+    }
+    job.fragments = fragments_of(video.id);
+    auto changed = reread(hash);
+    if (!changed)
+      return tl::unexpected(changed.error());
+    job.video = std::move(*changed);
+    return job;
+  });
+  if (!answer)
+    return tl::unexpected(answer.error());
+  if (!*answer)
+    return vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often");
+  return std::move(**answer);
+}
+
+result<void> database::renew(const claim& mine, std::chrono::nanoseconds lifetime) {
+  return write([&]() -> result<void> {
+    auto found = find_working(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), found->video.id);
+    return {};
+  });
+}
+
+result<void> database::release(const claim& mine) {
+  return write([&]() -> result<void> {
+    auto found = find_working(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    run("UPDATE videos SET status = 'queued', attempts = max(attempts - 1, 0), epoch = 0, expires = 0, updated_at = ? "
+        "WHERE id = ?",
+        now(), found->video.id);
+    // The job that led to this claim is still there and its holder says when it is due again.
+    enqueue(mine.video_hash, waiting_job::keep);
+    emit("queued", mine.video_hash, video_status::queued);
+    return {};
+  });
+}
+
+result<void> database::store_plan(const claim& mine, const media::analysis& found) {
+  return write([&]() -> result<void> {
+    auto known = find_working(mine);
+    if (!known)
+      return tl::unexpected(known.error());
+    auto& source = found.plan.source;
+    auto codec = source.video ? source.video->codec : source.audio ? source.audio->codec : "";
+    auto shown = source.video ? display_size(*source.video) : size{};
+    run("UPDATE videos SET plan = ?, segments = ?, width = ?, height = ?, duration = ?, codec = ?, "
+        "actual_mime_type = ?, has_poster = ?, updated_at = ? WHERE id = ?",
+        media::plan_to_json(found.plan), segments_to_text(found.segments), shown.width, shown.height, source.duration,
+        codec, source.mime_type, !found.poster.empty(), now(), known->video.id);
+    auto ids = nlohmann::json::array();
+    for (auto& rendition : found.plan.renditions)
+      ids.push_back(rendition.id);
+    run("DELETE FROM fragments WHERE video_id = ? AND rendition NOT IN (SELECT value FROM json_each(?))",
+        known->video.id, to_text(ids));
+    return {};
+  });
+}
+
+result<void> database::store_fragments(const claim& mine, const std::vector<stored_fragment>& fragments) {
+  return write([&]() -> result<void> {
+    auto found = find_working(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    for (auto& x : fragments)
+      run("INSERT OR REPLACE INTO fragments (video_id, rendition, segment, start, duration, size) "
+          "VALUES (?, ?, ?, ?, ?, ?)",
+          found->video.id, x.rendition, x.segment, x.start, x.duration, x.size);
+    if (!fragments.empty())
+      run("UPDATE videos SET attempts = 0 WHERE id = ?", found->video.id);
+    return {};
+  });
+}
+
+result<void> database::remove_fragments(const claim& mine, const std::vector<stored_fragment>& fragments) {
+  return write([&]() -> result<void> {
+    auto found = find_working(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    for (auto& x : fragments)
+      run("DELETE FROM fragments WHERE video_id = ? AND rendition = ? AND segment = ?", found->video.id, x.rendition,
+          x.segment);
+    return {};
+  });
+}
+
+result<void> database::store_progress(const claim& mine, const progress& now) {
+  return write([&]() -> result<void> {
+    auto found = find_working(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    nlohmann::json value = now;
+    run("UPDATE videos SET progress = ? WHERE id = ?", to_text(value), found->video.id);
+    emit("progress", mine.video_hash, video_status::processing, {{"progress", std::move(value)}});
+    return {};
+  });
+}
+
+result<video> database::complete(const claim& mine) {
+  return write(
+      [&]() -> result<video> {
+        auto found = find(mine);
+        if (!found)
+          return tl::unexpected(found.error());
+        // The same words again, after an answer that got lost.
+        if (found->video.status == video_status::completed)
+          return std::move(found->video);
+        auto& text = query("SELECT plan FROM videos WHERE id = ?", found->video.id);
+        text.executeStep();
+        auto plan = media::plan_from_json(text.getColumn(0).getString());
+        auto warnings = plan ? joined(plan->source.warnings) : std::string{};
+        if (run("UPDATE videos SET status = 'completed', error = ?, attempts = 0, expires = 0, updated_at = ? "
+                "WHERE hash = ? AND epoch = ? AND status = 'processing'",
+                warnings, now(), mine.video_hash, mine.epoch)
+            != 1)
+          return vp::fail(errc::stale, "the video is not being worked on");
+        drop_events(mine.video_hash, {"chunk", "progress"});
+        emit("completed", mine.video_hash, video_status::completed);
+        return reread(mine.video_hash);
+      },
+      durable::now);
+}
+
+result<video> database::fail_job(const claim& mine, const std::string& reason) {
+  return write([&]() -> result<video> {
+    auto found = find(mine);
+    if (!found)
+      return tl::unexpected(found.error());
+    if (found->video.status == video_status::failed)
+      return std::move(found->video);
+    if (found->video.status != video_status::processing)
+      return vp::fail(errc::stale, "the video is not being worked on");
+    set_failed(*found, reason);
+    return reread(mine.video_hash);
+  });
+}
+
+// -- start-up
+// -----------------------------------------------------------------------------------------------------------
+
+result<void> database::clear_claims() {
+  return write([&]() -> result<void> {
+    run("UPDATE videos SET epoch = 0, expires = 0 WHERE epoch <> 0");
+    return {};
+  });
+}
+
+result<std::vector<stored_fragment>> database::fragments(const std::string& hash) {
+  return guarded([&]() -> result<std::vector<stored_fragment>> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    return fragments_of(found->video.id);
+  });
+}
+
+result<void> database::requeue(const std::string& hash) {
+  return write([&]() -> result<void> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    run("UPDATE videos SET status = 'queued', error = '', attempts = 0, progress = '', epoch = 0, expires = 0, "
+        "updated_at = ? WHERE id = ?",
+        now(), found->video.id);
+    enqueue(hash, waiting_job::keep);
+    emit("queued", hash, video_status::queued);
+    return {};
+  });
+}
+
+result<void> database::lose_source(const std::string& hash, const std::string& reason) {
+  return write([&]() -> result<void> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    run("UPDATE videos SET received_chunks = 0, epoch = 0 WHERE id = ?", found->video.id);
+    set_failed(*found, reason);
+    return {};
+  });
+}
+
+} // namespace vp

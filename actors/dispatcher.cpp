@@ -1,0 +1,409 @@
+#include "actors/dispatcher.hpp"
+
+#include "actors/error.hpp"
+#include "actors/timeline.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace vp {
+
+namespace {
+
+/// Another try would only say the same about the source, or take as long.
+bool is_verdict(errc code) {
+  switch (code) {
+  case errc::unsupported_media:
+  case errc::broken_media:
+  case errc::too_large:
+  case errc::invalid_request:
+  case errc::not_found:
+  case errc::timed_out:
+    return true;
+  default:
+    return false;
+  }
+}
+
+/// The encoder said nothing itself: it has ended, or never answered.
+bool is_silence(const caf::error& problem) {
+  return problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down;
+}
+
+/// Whether this answer is what the task asked for, with a fragment for every rendition that has media there.
+bool fits(const segment_result& answer, const order& order, std::size_t index) {
+  const auto& cell = order.cell(index);
+  if (answer.video_hash != order.source().video_hash || answer.segment != cell.number)
+    return false;
+  auto wanted = renditions_in(order.plan(), cell);
+  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
+    return std::any_of(answer.fragments.begin(), answer.fragments.end(),
+                       [&](const auto& x) { return x.rendition == id && x.segment == cell.number; });
+  });
+}
+
+} // namespace
+
+dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config config) {
+  config_ = std::move(config);
+  self_->set_down_handler([this](caf::down_msg& down) { handle_down(down.source); });
+  return {
+      [this](register_atom, const encoder_actor& encoder) { enlist(encoder); },
+      [this](analyze_atom, analyze_task& task) -> caf::result<media::analysis> {
+        auto answer = self_->make_response_promise();
+        // Whoever asks may end while it waits; what nobody wants to know is not looked for.
+        self_->monitor(answer.source());
+        analyses_.push_back({std::move(task), answer});
+        dispatch();
+        return answer;
+      },
+      [this](open_atom, job_order& what, const order_listener& listener) { open(std::move(what), listener); },
+      [this](store_atom, const std::string& video_hash, std::uint32_t segment) {
+        if (auto found = orders_.find(video_hash); found != orders_.end())
+          found->second.order.stored(segment);
+        dispatch();
+      },
+      [this](close_atom, const std::string& video_hash) -> caf::result<void> {
+        auto answer = self_->make_response_promise();
+        closing_.emplace(video_hash, answer);
+        close(video_hash);
+        return answer;
+      },
+      [this](status_atom) { return status(); },
+      [this](tick_atom, encoder_id id) {
+        if (auto found = workers_.find(id); found != workers_.end())
+          found->second.resting = false;
+        dispatch();
+      },
+  };
+}
+
+// -- who is there ---------------------------------------------------------------------------------
+
+void dispatcher_state::enlist(const encoder_actor& encoder) {
+  auto known = std::any_of(workers_.begin(), workers_.end(), [&](const auto& x) { return x.second.handle == encoder; });
+  if (!encoder || known)
+    return;
+  self_->monitor(encoder);
+  workers_[++last_encoder_].handle = encoder;
+  config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
+  dispatch();
+}
+
+void dispatcher_state::open(job_order what, const order_listener& listener) {
+  auto hash = what.source.video_hash;
+  drop_order(hash);
+  self_->monitor(listener);
+  orders_[hash] = {order{std::move(what)}, listener, ++last_id_, 0};
+  dispatch();
+}
+
+void dispatcher_state::close(const std::string& video_hash) {
+  drop_order(video_hash);
+  for (auto i = analyses_.begin(); i != analyses_.end();) {
+    if (i->task.source.video_hash == video_hash) {
+      i->answer.deliver(to_caf(errc::cancelled, "cancelled"));
+      i = analyses_.erase(i);
+    } else {
+      ++i;
+    }
+  }
+  for (auto& [id, who] : workers_)
+    if (who.task && who.task->video_hash == video_hash && !who.task->unwanted) {
+      who.task->unwanted = true;
+      self_->send(who.handle, cancel_atom_v, video_hash);
+    }
+  settle(video_hash);
+  dispatch();
+}
+
+/// Forgets an order, and ends what runs for it.
+void dispatcher_state::drop_order(const std::string& video_hash) {
+  auto found = orders_.find(video_hash);
+  if (found == orders_.end())
+    return;
+  self_->demonitor(found->second.listener.address());
+  for (auto& [id, who] : workers_)
+    if (who.task && who.task->generation == found->second.generation) {
+      who.task->unwanted = true;
+      self_->send(who.handle, cancel_atom_v, video_hash);
+    }
+  orders_.erase(found);
+}
+
+/// Answers those who wait for the encoders of a video to let go, once they have.
+void dispatcher_state::settle(const std::string& video_hash) {
+  auto holds = [&](const auto& x) {
+    return x.second.task && x.second.task->unwanted && x.second.task->video_hash == video_hash;
+  };
+  if (std::any_of(workers_.begin(), workers_.end(), holds))
+    return;
+  auto [begin, end] = closing_.equal_range(video_hash);
+  for (auto i = begin; i != end; ++i)
+    i->second.deliver(caf::unit);
+  closing_.erase(begin, end);
+}
+
+void dispatcher_state::handle_down(const caf::actor_addr& whom) {
+  for (auto& [id, who] : workers_)
+    if (who.handle.address() == whom) {
+      lose(id, caf::sec::request_receiver_down);
+      return;
+    }
+  std::vector<std::string> gone;
+  for (auto& [hash, x] : orders_)
+    if (x.listener.address() == whom)
+      gone.push_back(hash);
+  for (auto& hash : gone)
+    close(hash);
+  auto asked = [&](const analysis& x) { return x.answer.source() && x.answer.source()->address() == whom; };
+  analyses_.erase(std::remove_if(analyses_.begin(), analyses_.end(), asked), analyses_.end());
+  for (auto& [id, who] : workers_)
+    if (who.task && who.task->analysis && asked(*who.task->analysis) && !who.task->unwanted) {
+      who.task->unwanted = true;
+      self_->send(who.handle, cancel_atom_v, who.task->video_hash);
+    }
+}
+
+// -- giving tasks out -----------------------------------------------------------------------------
+
+void dispatcher_state::dispatch() {
+  for (auto& [id, who] : workers_)
+    if (!who.task && !who.resting)
+      give_task(id, who);
+  auto busy = std::count_if(workers_.begin(), workers_.end(), [](const auto& x) { return x.second.task.has_value(); });
+  config_.metrics->encoders_busy.Set(static_cast<double>(busy));
+}
+
+bool dispatcher_state::has_credit(const video_order& x) const {
+  return x.order.unstored() < workers_.size() + config_.slack;
+}
+
+bool dispatcher_state::somebody_else_waits(const std::string& video_hash) const {
+  return std::any_of(orders_.begin(), orders_.end(), [&](const auto& x) {
+    return x.first != video_hash && x.second.order.waiting() > 0 && has_credit(x.second);
+  });
+}
+
+bool dispatcher_state::give_task(encoder_id id, worker& who) {
+  if (!analyses_.empty()) {
+    auto next = std::move(analyses_.front());
+    analyses_.pop_front();
+    start(id, who, std::move(next));
+    return true;
+  }
+  auto alone = workers_.size() == 1;
+  if (auto here = orders_.find(who.video); here != orders_.end() && has_credit(here->second))
+    if (who.run < config_.run || !somebody_else_waits(who.video))
+      if (auto index = here->second.order.adjacent(id, alone)) {
+        start(id, who, here->first, *index);
+        return true;
+      }
+  std::vector<std::pair<const std::string, video_order>*> candidates;
+  for (auto& x : orders_)
+    if (x.second.order.waiting() > 0 && has_credit(x.second))
+      candidates.push_back(&x);
+  std::sort(candidates.begin(), candidates.end(), [](const auto* x, const auto* y) {
+    return std::pair{x->second.order.running(), x->second.last_served}
+           < std::pair{y->second.order.running(), y->second.last_served};
+  });
+  for (auto* x : candidates)
+    if (auto index = x->second.order.next(id, alone)) {
+      start(id, who, x->first, *index);
+      return true;
+    }
+  return false;
+}
+
+void dispatcher_state::assign(worker& who, assignment task) {
+  task.since = self_->clock().now();
+  who.task = std::move(task);
+}
+
+void dispatcher_state::leave(encoder_id id, worker& who) {
+  if (auto here = orders_.find(who.video); here != orders_.end())
+    here->second.order.left(id);
+  who.video.clear();
+  who.run = 0;
+}
+
+void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
+  leave(id, who);
+  auto task = ++last_id_;
+  auto request = what.task;
+  assign(who, {task, request.source.video_hash, std::move(what)});
+  self_->request(who.handle, config_.analyze_timeout, analyze_atom_v, std::move(request))
+      .then([this, id, task](const media::analysis& answer) { succeed(id, task, answer); },
+            [this, id, task](const caf::error& problem) { fail(id, task, problem); });
+}
+
+void dispatcher_state::start(encoder_id id, worker& who, const std::string& video_hash, std::size_t index) {
+  auto& x = orders_[video_hash];
+  auto adjacent = x.order.adjacent(id, true) == index;
+  if (who.video != video_hash)
+    leave(id, who);
+  who.video = video_hash;
+  who.run = adjacent ? who.run + 1 : 1;
+  x.order.started(index, id);
+  x.last_served = ++served_;
+  const auto& cell = x.order.cell(index);
+  auto task = ++last_id_;
+  assign(who, {task, video_hash, std::nullopt, x.generation, index, cell.number});
+  self_
+      ->request(who.handle, config_.segment_timeout, encode_atom_v,
+                segment_task{x.order.source(), x.order.plan(), cell, {}})
+      .then([this, id, task](const segment_result& answer) { succeed(id, task, answer); },
+            [this, id, task](const caf::error& problem) { fail(id, task, problem); });
+}
+
+// -- how tasks end --------------------------------------------------------------------------------
+
+/// Ends a task, unless it has ended before.
+std::optional<dispatcher_state::assignment> dispatcher_state::take_task(encoder_id id, std::uint64_t task) {
+  auto found = workers_.find(id);
+  if (found == workers_.end() || !found->second.task || found->second.task->id != task)
+    return std::nullopt;
+  return std::exchange(found->second.task, std::nullopt);
+}
+
+void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const media::analysis& answer) {
+  if (auto done = take_task(id, task)) {
+    done->analysis->answer.deliver(answer);
+    settle(done->video_hash);
+    dispatch();
+  }
+}
+
+void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_result& answer) {
+  auto done = take_task(id, task);
+  if (!done)
+    return;
+  std::chrono::duration<double> took = self_->clock().now() - done->since;
+  config_.metrics->frames_decoded.Increment(static_cast<double>(answer.decoded_frames));
+  auto found = orders_.find(done->video_hash);
+  if (!done->unwanted && found != orders_.end()) {
+    auto& x = found->second;
+    if (fits(answer, x.order, done->index)) {
+      config_.metrics->segments.Increment();
+      config_.metrics->encode_time.Observe(took.count());
+      x.order.encoded(done->index);
+      self_->send(x.listener, result_atom_v, answer);
+    } else {
+      fail_segment(*done, id, to_caf(errc::internal, "the encoder's answer is not what it was asked for"));
+    }
+  }
+  settle(done->video_hash);
+  dispatch();
+}
+
+void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error& problem) {
+  if (is_silence(problem)) {
+    if (auto found = workers_.find(id); found != workers_.end() && found->second.task && found->second.task->id == task)
+      lose(id, problem);
+    return;
+  }
+  auto done = take_task(id, task);
+  if (!done)
+    return;
+  auto& who = workers_[id];
+  leave(id, who); // After an error the encoder opens everything anew.
+  auto why = from_caf(problem);
+  if (why.code == errc::overloaded) {
+    who.resting = true;
+    self_->delayed_send(self_, config_.rest, tick_atom_v, id);
+  }
+  if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
+    lose_task(std::move(*done), id, problem); // Not the task's fault.
+  } else if (done->analysis) {
+    fail_analysis(std::move(*done), problem);
+  } else {
+    if (!done->unwanted)
+      fail_segment(*done, id, problem);
+    settle(done->video_hash);
+  }
+  dispatch();
+}
+
+void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const caf::error& problem) {
+  config_.metrics->failures.Increment();
+  auto& x = orders_[task.video_hash];
+  auto failures = x.order.failed(task.index, id);
+  spdlog::warn("encoder {}: segment {} of {} failed ({} of {}): {}", id, task.segment, task.video_hash, failures,
+               config_.retries + 1, from_caf(problem).text);
+  if (failures > config_.retries) {
+    x.order.give_up(task.index);
+    self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, problem);
+  }
+}
+
+void dispatcher_state::fail_analysis(assignment task, const caf::error& problem) {
+  auto& what = *task.analysis;
+  if (task.unwanted || is_verdict(from_caf(problem).code) || ++what.failures > config_.retries) {
+    what.answer.deliver(problem);
+  } else {
+    config_.metrics->failures.Increment();
+    analyses_.push_front(std::move(what));
+  }
+  settle(task.video_hash);
+}
+
+void dispatcher_state::lose(encoder_id id, const caf::error& why) {
+  auto who = std::move(workers_[id]);
+  leave(id, who);
+  workers_.erase(id);
+  config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
+  self_->demonitor(who.handle.address());
+  spdlog::warn("encoder {} is lost: {}", id, caf::to_string(why));
+  if (who.task) {
+    self_->send(who.handle, cancel_atom_v, who.task->video_hash); // It may only be slow.
+    lose_task(std::move(*who.task), id, why);
+  }
+  dispatch();
+}
+
+/// A task whose encoder let go of it for no fault of the task: first in line again, a bounded number of times.
+void dispatcher_state::lose_task(assignment task, encoder_id id, const caf::error& why) {
+  config_.metrics->losses.Increment();
+  if (task.analysis) {
+    auto& what = *task.analysis;
+    if (task.unwanted)
+      what.answer.deliver(to_caf(errc::cancelled, "cancelled"));
+    else if (++what.losses > config_.losses)
+      what.answer.deliver(why);
+    else
+      analyses_.push_front(std::move(what));
+  } else if (!task.unwanted) {
+    auto& x = orders_[task.video_hash];
+    if (x.order.lost(task.index, id) > config_.losses) {
+      x.order.give_up(task.index);
+      self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, why);
+    }
+  }
+  settle(task.video_hash);
+}
+
+dispatcher_status dispatcher_state::status() const {
+  dispatcher_status result;
+  for (const auto& [id, who] : workers_) {
+    encoder_status one{fmt::format("encoder {}", id), who.task.has_value(), {}, 0};
+    if (who.task) {
+      one.video_hash = who.task->video_hash;
+      one.segment = who.task->segment;
+    }
+    result.encoders.push_back(std::move(one));
+  }
+  result.jobs = static_cast<std::uint32_t>(orders_.size());
+  for (const auto& [hash, x] : orders_)
+    result.segments_waiting += static_cast<std::uint32_t>(x.order.waiting());
+  return result;
+}
+
+dispatcher_impl::behavior_type dispatcher(dispatcher_state::pointer self, dispatcher_config config) {
+  return self->state.make_behavior(std::move(config));
+}
+
+} // namespace vp

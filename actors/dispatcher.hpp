@@ -1,0 +1,130 @@
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/order.hpp"
+#include "actors/transcode_metrics.hpp"
+
+#include <caf/all.hpp>
+
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vp {
+
+struct dispatcher_config {
+  /// How long an encoder may take. Longer than its own limits, for it should notice first: one that is silent for so
+  /// long is taken for lost.
+  caf::timespan segment_timeout = std::chrono::seconds(330);
+  caf::timespan analyze_timeout = std::chrono::seconds(330);
+  /// How often a task is tried again after an encoder failed at it.
+  std::uint32_t retries = 3;
+  /// How often a task may lose its encoder. A source that kills every encoder must end.
+  std::uint32_t losses = 10;
+  /// An encoder stays for so many adjacent segments of a video while others wait.
+  std::uint32_t run = 4;
+  /// Segments of one video that are started and not stored: as many as there are encoders, and so many more.
+  std::uint32_t slack = 2;
+  /// How long an encoder is left alone that says it is busy with somebody else's task.
+  caf::timespan rest = std::chrono::seconds(1);
+  std::shared_ptr<transcode_metrics> metrics = std::make_shared<transcode_metrics>();
+};
+
+/// The dispatcher's own interface: an encoder has rested.
+using dispatcher_impl = dispatcher_actor::extend<caf::reacts_to<tick_atom, encoder_id>>;
+
+/// Gives each encoder one task at a time: analyses first, then segments. Of the videos, the one with the fewest
+/// segments running comes next, and among those the one that has waited longest; of its segments, the one that `order`
+/// says.
+///
+/// A task ends once: with its encoder's answer, with the encoder's end, or with the time-out. What comes later is not
+/// looked at.
+class dispatcher_state {
+public:
+  static constexpr const char* name = "dispatcher";
+  using pointer = dispatcher_impl::stateful_pointer<dispatcher_state>;
+
+  explicit dispatcher_state(pointer self) : self_(self) {}
+
+  dispatcher_impl::behavior_type make_behavior(dispatcher_config config);
+
+private:
+  struct analysis {
+    analyze_task task;
+    caf::response_promise answer;
+    std::uint32_t failures = 0;
+    std::uint32_t losses = 0;
+  };
+
+  struct video_order {
+    vp::order order;
+    order_listener listener;
+    std::uint64_t generation = 0;  ///< tells an order from the one that it replaced
+    std::uint64_t last_served = 0; ///< grows with every task given out
+  };
+
+  /// What an encoder does: an analysis, or one segment of an order.
+  struct assignment {
+    std::uint64_t id = 0;
+    std::string video_hash;
+    std::optional<vp::dispatcher_state::analysis> analysis;
+    std::uint64_t generation = 0;
+    std::size_t index = 0;
+    std::uint32_t segment = 0;
+    bool unwanted = false; ///< its order was closed or replaced
+    caf::actor_clock::time_point since{};
+  };
+
+  struct worker {
+    encoder_actor handle;
+    std::optional<assignment> task;
+    bool resting = false;
+    std::string video;     ///< where its decoder stands
+    std::uint32_t run = 0; ///< adjacent segments done there, one after the other
+  };
+
+  using workers_map = std::map<encoder_id, worker>;
+
+  void enlist(const encoder_actor& encoder);
+  void open(job_order what, const order_listener& listener);
+  void close(const std::string& video_hash);
+  void drop_order(const std::string& video_hash);
+  void settle(const std::string& video_hash);
+  void handle_down(const caf::actor_addr& whom);
+
+  void dispatch();
+  bool give_task(encoder_id id, worker& who);
+  bool somebody_else_waits(const std::string& video_hash) const;
+  bool has_credit(const video_order& x) const;
+  void start(encoder_id id, worker& who, analysis what);
+  void start(encoder_id id, worker& who, const std::string& video_hash, std::size_t index);
+  void assign(worker& who, assignment task);
+  void leave(encoder_id id, worker& who);
+
+  std::optional<assignment> take_task(encoder_id id, std::uint64_t task);
+  void succeed(encoder_id id, std::uint64_t task, const media::analysis& answer);
+  void succeed(encoder_id id, std::uint64_t task, const segment_result& answer);
+  void fail(encoder_id id, std::uint64_t task, const caf::error& problem);
+  void fail_segment(const assignment& task, encoder_id id, const caf::error& problem);
+  void fail_analysis(assignment task, const caf::error& problem);
+  void lose(encoder_id id, const caf::error& why);
+  void lose_task(assignment task, encoder_id id, const caf::error& why);
+
+  dispatcher_status status() const;
+
+  pointer self_;
+  dispatcher_config config_;
+  workers_map workers_;
+  std::deque<analysis> analyses_;
+  std::map<std::string, video_order> orders_;
+  std::multimap<std::string, caf::response_promise> closing_; ///< by video, waiting for encoders to let go
+  encoder_id last_encoder_ = 0;
+  std::uint64_t last_id_ = 0; ///< of tasks and generations
+  std::uint64_t served_ = 0;
+};
+
+dispatcher_impl::behavior_type dispatcher(dispatcher_state::pointer self, dispatcher_config config);
+
+} // namespace vp

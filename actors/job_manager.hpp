@@ -1,0 +1,80 @@
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/transcode_job.hpp"
+#include "actors/transcode_metrics.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace vp {
+
+/// Starts the job of a video; the job tells the listener how it ended.
+using job_starter = std::function<transcode_job_actor(const std::string& video_hash, const finish_listener&)>;
+
+struct job_manager_config {
+  /// Jobs at once. More than there are encoders, so that one always has segments to give them.
+  std::uint32_t concurrency = 4;
+  /// Until a job is tried again whose video another process works on, or that could not go on.
+  caf::timespan busy_wait = std::chrono::seconds(10);
+  /// Until a job is tried again that ended without a word; doubled each time.
+  caf::timespan crash_wait = std::chrono::seconds(5);
+  caf::timespan longest_crash_wait = std::chrono::minutes(5);
+  /// How long jobs may take to end in order when they are asked to.
+  caf::timespan end_timeout = std::chrono::seconds(7);
+  std::shared_ptr<transcode_metrics> metrics = std::make_shared<transcode_metrics>();
+};
+
+/// The manager's own interface: the time for an orderly end is up.
+using job_manager_impl = job_manager_actor::extend<caf::reacts_to<tick_atom>>;
+
+/// One transcode job a video, as many as there is credit for. Each delivery of the queue ends with one answer to it:
+/// `ack` when the video is done with one way or the other, else `later`.
+class job_manager_state {
+public:
+  static constexpr const char* name = "job manager";
+  using pointer = job_manager_impl::stateful_pointer<job_manager_state>;
+
+  explicit job_manager_state(pointer self) : self_(self) {}
+  ~job_manager_state();
+
+  job_manager_impl::behavior_type make_behavior(job_manager_config config, job_queue_actor queue, job_starter start);
+
+private:
+  struct running_job {
+    std::uint64_t id = 0; ///< the queue's
+    transcode_job_actor actor;
+    bool cancelled = false;
+  };
+
+  using running_jobs = std::map<std::string, running_job>;
+
+  void start(const job& what);
+  void finish(const job_outcome& outcome);
+  void handle_down(const caf::actor_addr& whom);
+  caf::result<void> cancel(const std::string& video_hash);
+  caf::result<void> drain();
+  void drop_all();
+  running_job remove(running_jobs::iterator which);
+  void later(std::uint64_t id, caf::timespan wait, const std::string& why);
+
+  pointer self_;
+  job_manager_config config_;
+  job_queue_actor queue_;
+  job_starter start_;
+  running_jobs running_;                         ///< by video
+  std::map<std::string, std::uint32_t> crashes_; ///< in a row, by video
+  std::vector<caf::response_promise> drainers_;
+  bool draining_ = false;
+};
+
+job_manager_impl::behavior_type job_manager(job_manager_state::pointer self, job_manager_config config,
+                                            job_queue_actor queue, job_starter start);
+
+} // namespace vp

@@ -1,0 +1,392 @@
+#pragma once
+
+#include "actors/bytes.hpp"
+#include "media/json.hpp"
+#include "media/types.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+/// What the actors tell each other. Plain values; every one is registered below and crosses a network as it is.
+namespace vp {
+
+// -- videos -----------------------------------------------------------------------------------------------------------
+
+enum class video_status : std::uint8_t { uploading, queued, processing, completed, failed };
+
+/// As the HTTP interface spells it.
+const char* to_string(video_status status) noexcept;
+std::optional<video_status> parse_status(std::string_view text) noexcept;
+
+/// How far one rendition is.
+struct rendition_progress {
+  std::string name; ///< `720p`, `audio`
+  std::uint32_t done = 0;
+  std::uint32_t total = 0;
+
+  friend bool operator==(const rendition_progress&, const rendition_progress&) = default;
+};
+
+/// How far a job is. `eta_seconds` is below 0 while there is nothing to base it on.
+struct progress {
+  std::string phase; ///< `analyzing`, `encoding`, `packaging`
+  std::uint32_t segments_done = 0;
+  std::uint32_t segments_total = 0;
+  std::vector<rendition_progress> renditions;
+  double eta_seconds = -1;
+
+  friend bool operator==(const progress&, const progress&) = default;
+};
+
+/// One video as the catalog knows it.
+struct video {
+  std::int64_t id = 0;
+  std::string hash; ///< 64 hex digits
+  std::string title;
+  std::string description;
+  std::string mime_type; ///< what the client said
+  std::string fingerprint;
+  std::uint64_t file_size = 0;
+  std::uint32_t total_chunks = 0;
+  std::uint32_t received_chunks = 0;
+  std::uint64_t chunk_size = 0; ///< bytes of every chunk but the last; 0 while unknown
+  video_status status = video_status::uploading;
+  std::string error;          ///< why it failed, or a warning about a completed one; for people
+  std::uint32_t attempts = 0; ///< starts since a fragment was last stored
+  int width = 0;              ///< upright, square pixels; 0 while unknown and for audio alone
+  int height = 0;
+  double duration = 0; ///< seconds
+  std::string codec;
+  std::string actual_mime_type;
+  bool has_poster = false;
+  vp::progress progress;
+  std::string created_at; ///< RFC 3339, UTC
+  std::string updated_at;
+
+  friend bool operator==(const video&, const video&) = default;
+};
+
+// -- uploads ----------------------------------------------------------------------------------------------------------
+
+/// `POST /videos/init`, checked for form by the HTTP layer and for sense by the session manager.
+struct upload_request {
+  std::string title;
+  std::string description;
+  std::string mime_type;
+  std::string fingerprint;
+  std::uint64_t file_size = 0;
+  std::uint32_t total_chunks = 0;
+  std::uint64_t chunk_size = 0; ///< 0: not said
+
+  friend bool operator==(const upload_request&, const upload_request&) = default;
+};
+
+/// The answer to it. `resumable` is false once all the bytes are there and no chunk is wanted any more.
+struct upload_state {
+  vp::video video;
+  bool resumable = false;
+  std::vector<std::uint32_t> uploaded_chunks;
+};
+
+/// The right to write one chunk. While it is held nobody else writes this index. It lapses when it is not used for
+/// `upload_session`'s ticket time-out.
+struct chunk_ticket {
+  std::uint64_t id = 0;
+  bool present = false;       ///< acknowledged before: read the body, drop it, and call it received
+  std::uint64_t max_size = 0; ///< bytes; a longer body is an error
+
+  friend bool operator==(const chunk_ticket&, const chunk_ticket&) = default;
+};
+
+struct chunk_receipt {
+  std::string video_hash;
+  std::uint32_t chunk_index = 0;
+  std::uint64_t chunk_size = 0; ///< bytes of this chunk
+  std::uint32_t received_chunks = 0;
+  std::uint32_t total_chunks = 0;
+
+  friend bool operator==(const chunk_receipt&, const chunk_receipt&) = default;
+};
+
+// -- queue and events
+// ---------------------------------------------------------------------------------------------------
+
+/// A message of the job queue. `id` is the queue's own.
+struct job {
+  std::uint64_t id = 0;
+  std::string video_hash;
+
+  friend bool operator==(const job&, const job&) = default;
+};
+
+/// Something that happened to a video. `data` is a JSON object and the same everywhere: in Server-Sent Events and in
+/// Kafka.
+struct event {
+  std::uint64_t id = 0;
+  std::string video_hash;
+  std::string kind; ///< created, chunk, queued, started, progress, completed, failed, deleted
+  std::string data;
+
+  friend bool operator==(const event&, const event&) = default;
+};
+
+// -- jobs -------------------------------------------------------------------------------------------------------------
+
+/// The right to work on a video. Every write of a job names it, and nothing is written once the epoch has moved on.
+struct claim {
+  std::string video_hash;
+  std::string owner;
+  std::uint64_t epoch = 0;
+
+  friend bool operator==(const claim&, const claim&) = default;
+};
+
+/// A fragment that is on disk, as the database remembers it.
+struct stored_fragment {
+  std::string rendition; ///< id
+  std::uint32_t segment = 0;
+  std::int64_t start = 0;
+  std::int64_t duration = 0;
+  std::uint64_t size = 0; ///< bytes
+
+  friend bool operator==(const stored_fragment&, const stored_fragment&) = default;
+};
+
+/// What a job starts from: its claim, the video, and what earlier starts left.
+struct claimed_job {
+  vp::claim claim;
+  vp::video video;
+  bool planned = false;
+  media::plan plan;                     ///< when `planned`
+  std::vector<media::segment> segments; ///< when `planned`
+  std::vector<stored_fragment> fragments;
+};
+
+/// Where encoders find a source.
+struct source_ref {
+  std::string video_hash;
+  std::string path;
+  std::uint64_t size = 0;
+
+  friend bool operator==(const source_ref&, const source_ref&) = default;
+};
+
+struct analyze_task {
+  source_ref source;
+  media::encode_settings settings;
+};
+
+/// One segment of the timeline for a set of renditions (ids); all of the plan's when empty.
+struct segment_task {
+  source_ref source;
+  media::plan plan;
+  media::segment cell;
+  std::vector<std::string> renditions;
+};
+
+struct encoded_fragment {
+  std::string rendition;
+  std::uint32_t segment = 0;
+  std::int64_t start = 0;
+  std::int64_t duration = 0;
+  std::uint32_t frames = 0;
+  bytes data;
+};
+
+struct segment_result {
+  std::string video_hash;
+  std::uint32_t segment = 0;
+  std::vector<encoded_fragment> fragments;
+  std::uint64_t decoded_frames = 0; ///< that it took, with those that a seek threw away
+};
+
+/// What a job wants encoded. A job opens this once with the dispatcher and gets its results as they come.
+struct job_order {
+  source_ref source;
+  media::plan plan;
+  std::vector<media::segment> cells; ///< still to do, in presentation order
+};
+
+enum class job_end : std::uint8_t { completed, failed, cancelled, busy, put_back };
+
+/// How a transcode job ended, for whoever started it. `busy`: another owner's claim is live.
+struct job_outcome {
+  std::string video_hash;
+  job_end end = job_end::completed;
+  std::string reason;
+};
+
+struct encoder_status {
+  std::string encoder; ///< name for people
+  bool busy = false;
+  std::string video_hash;
+  std::uint32_t segment = 0;
+};
+
+struct dispatcher_status {
+  std::vector<encoder_status> encoders;
+  std::uint32_t jobs = 0;
+  std::uint32_t segments_waiting = 0;
+};
+
+// -- serialization
+// ------------------------------------------------------------------------------------------------------
+
+template <class I>
+typename I::result_type inspect(I& f, rendition_progress& x) {
+  return f(caf::meta::type_name("vp::rendition_progress"), x.name, x.done, x.total);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, progress& x) {
+  return f(caf::meta::type_name("vp::progress"), x.phase, x.segments_done, x.segments_total, x.renditions,
+           x.eta_seconds);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, video& x) {
+  return f(caf::meta::type_name("vp::video"), x.id, x.hash, x.title, x.description, x.mime_type, x.fingerprint,
+           x.file_size, x.total_chunks, x.received_chunks, x.chunk_size, x.status, x.error, x.attempts, x.width,
+           x.height, x.duration, x.codec, x.actual_mime_type, x.has_poster, x.progress, x.created_at, x.updated_at);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, upload_request& x) {
+  return f(caf::meta::type_name("vp::upload_request"), x.title, x.description, x.mime_type, x.fingerprint, x.file_size,
+           x.total_chunks, x.chunk_size);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, upload_state& x) {
+  return f(caf::meta::type_name("vp::upload_state"), x.video, x.resumable, x.uploaded_chunks);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, chunk_ticket& x) {
+  return f(caf::meta::type_name("vp::chunk_ticket"), x.id, x.present, x.max_size);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, chunk_receipt& x) {
+  return f(caf::meta::type_name("vp::chunk_receipt"), x.video_hash, x.chunk_index, x.chunk_size, x.received_chunks,
+           x.total_chunks);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, job& x) {
+  return f(caf::meta::type_name("vp::job"), x.id, x.video_hash);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, event& x) {
+  return f(caf::meta::type_name("vp::event"), x.id, x.video_hash, x.kind, x.data);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, claim& x) {
+  return f(caf::meta::type_name("vp::claim"), x.video_hash, x.owner, x.epoch);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, stored_fragment& x) {
+  return f(caf::meta::type_name("vp::stored_fragment"), x.rendition, x.segment, x.start, x.duration, x.size);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, claimed_job& x) {
+  return f(caf::meta::type_name("vp::claimed_job"), x.claim, x.video, x.planned, x.plan, x.segments, x.fragments);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, source_ref& x) {
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, analyze_task& x) {
+  return f(caf::meta::type_name("vp::analyze_task"), x.source, x.settings);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, segment_task& x) {
+  return f(caf::meta::type_name("vp::segment_task"), x.source, x.plan, x.cell, x.renditions);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, encoded_fragment& x) {
+  return f(caf::meta::type_name("vp::encoded_fragment"), x.rendition, x.segment, x.start, x.duration, x.frames, x.data);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, segment_result& x) {
+  return f(caf::meta::type_name("vp::segment_result"), x.video_hash, x.segment, x.fragments, x.decoded_frames);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, job_order& x) {
+  return f(caf::meta::type_name("vp::job_order"), x.source, x.plan, x.cells);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, job_outcome& x) {
+  return f(caf::meta::type_name("vp::job_outcome"), x.video_hash, x.end, x.reason);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, encoder_status& x) {
+  return f(caf::meta::type_name("vp::encoder_status"), x.encoder, x.busy, x.video_hash, x.segment);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, dispatcher_status& x) {
+  return f(caf::meta::type_name("vp::dispatcher_status"), x.encoders, x.jobs, x.segments_waiting);
+}
+
+namespace media {
+
+template <class I>
+typename I::result_type inspect(I& f, segment& x) {
+  return f(caf::meta::type_name("vp::media::segment"), x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, init_segment& x) {
+  return f(caf::meta::type_name("vp::media::init_segment"), x.rendition, x.bytes);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, encode_settings& x) {
+  return f(caf::meta::type_name("vp::media::encode_settings"), x.encoder, x.preset, x.crf);
+}
+
+/// A plan travels as the JSON text in which it is also kept: one spelling of it is enough.
+template <class I>
+typename I::result_type inspect(I& f, plan& x) {
+  if constexpr (I::reads_state) {
+    auto text = plan_to_json(x);
+    return f(caf::meta::type_name("vp::media::plan"), text);
+  } else {
+    std::string text;
+    auto parse = [&]() -> caf::error {
+      auto parsed = plan_from_json(text);
+      if (!parsed)
+        return caf::make_error(caf::sec::invalid_argument, parsed.error().text);
+      x = std::move(*parsed);
+      return caf::none;
+    };
+    return f(caf::meta::type_name("vp::media::plan"), text, caf::meta::load_callback(parse));
+  }
+}
+
+template <class I>
+typename I::result_type inspect(I& f, analysis& x) {
+  return f(caf::meta::type_name("vp::media::analysis"), x.plan, x.segments, x.inits, x.poster);
+}
+
+} // namespace media
+
+} // namespace vp

@@ -1,0 +1,145 @@
+#include "actors/pipeline.hpp"
+
+#include "actors/catalog.hpp"
+#include "actors/dispatcher.hpp"
+#include "actors/embedded_queue.hpp"
+#include "actors/encoder.hpp"
+#include "actors/encoder_pool.hpp"
+#include "actors/event_hub.hpp"
+#include "actors/job_manager.hpp"
+#include "actors/recover.hpp"
+#include "actors/segmenter.hpp"
+#include "actors/session_manager.hpp"
+#include "actors/storage_metrics.hpp"
+#include "actors/transcode_job.hpp"
+#include "actors/transcode_metrics.hpp"
+
+#include <fmt/format.h>
+#include <sodium.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <array>
+#include <thread>
+#include <unistd.h>
+
+namespace vp {
+
+namespace {
+
+/// Names this process among all that ever worked on a video.
+std::string owner_name() {
+  return fmt::format("{}-{:08x}", getpid(), randombytes_random());
+}
+
+/// How a job's actors come to be.
+job_starter starter(caf::actor_system& system, const data_folder& folder, transcode_job_config settings,
+                    const catalog_actor& catalog, const dispatcher_actor& dispatcher) {
+  return [=, &system](const std::string& hash, const finish_listener& listener) -> transcode_job_actor {
+    auto config = settings;
+    config.video_hash = hash;
+    config.source_path = folder.source(hash);
+    auto writer = system.spawn<caf::detached>(segmenter, folder, hash);
+    return system.spawn(transcode_job, std::move(config), catalog, dispatcher, writer, listener);
+  };
+}
+
+result<std::shared_ptr<database>> open_database(const data_folder& folder, const pipeline_config& config) {
+  database_options options;
+  options.max_open_uploads = config.max_open_uploads;
+  auto db = database::open(folder.database(), options);
+  if (!db)
+    return tl::unexpected(db.error());
+  auto found = recover(**db, folder, true);
+  if (!found)
+    return tl::unexpected(found.error());
+  spdlog::info("start: {} videos made again, {} failed, {} uploads begun again, {} jobs enqueued, {} files removed",
+               found->requeued, found->failed, found->restarted, found->enqueued, found->removed);
+  return std::shared_ptr<database>{std::move(*db)};
+}
+
+} // namespace
+
+system_config::system_config() {
+  vp::add_message_types(*this);
+  // Stealing polls in between, which costs a microsecond-scale request dozens of them on a few cores.
+  set("scheduler.policy", caf::atom("sharing"));
+}
+
+result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, const pipeline_config& config,
+                                                  std::shared_ptr<prometheus::Registry> registry) {
+  if (sodium_init() < 0)
+    return fail(errc::internal, "libsodium does not start");
+  data_folder folder{config.data};
+  auto lock = folder_lock::take(folder, folder_lock::kind::exclusive);
+  if (!lock)
+    return tl::unexpected(lock.error());
+  auto db = open_database(folder, config);
+  if (!db)
+    return tl::unexpected(db.error());
+
+  auto storage = std::make_shared<storage_metrics>(registry);
+  auto transcoding = std::make_shared<transcode_metrics>(registry);
+  auto encoders = config.encoders > 0 ? config.encoders : std::max(1U, std::thread::hardware_concurrency());
+  std::unique_ptr<pipeline> made{new pipeline{system, std::move(*lock)}};
+  auto& self = *made;
+
+  self.catalog_ = system.spawn<caf::detached>(vp::catalog, catalog_config{std::move(*db), folder});
+  event_hub_config hub;
+  hub.catalog = self.catalog_;
+  hub.metrics = storage;
+  self.events_ = system.spawn(event_hub, hub);
+  embedded_queue_config queue;
+  queue.catalog = self.catalog_;
+  queue.metrics = storage;
+  self.queue_ = system.spawn(embedded_queue, queue);
+
+  dispatcher_config dispatch;
+  dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
+  dispatch.metrics = transcoding;
+  self.dispatcher_ = system.spawn(vp::dispatcher, dispatch);
+  encoder_pool_config pool;
+  pool.size = encoders;
+  encoder_config encoding;
+  encoding.segment_timeout = config.segment_timeout;
+  self.encoders_ = caf::actor_cast<caf::actor>(
+      system.spawn(encoder_pool, pool, self.dispatcher_,
+                   std::function<encoder_actor()>{[&system, encoding] { return spawn_encoder(system, encoding); }}));
+
+  transcode_job_config job;
+  job.owner = owner_name();
+  job.settings = config.settings;
+  job_manager_config manager;
+  manager.concurrency = config.jobs > 0 ? config.jobs : std::max(4U, 2 * encoders);
+  manager.metrics = transcoding;
+  self.jobs_ =
+      system.spawn(job_manager, manager, self.queue_, starter(system, folder, job, self.catalog_, self.dispatcher_));
+
+  session_manager_config sessions;
+  sessions.catalog = self.catalog_;
+  sessions.queue = self.queue_;
+  sessions.jobs = self.jobs_;
+  sessions.folder = folder;
+  sessions.limits.max_file_size = config.max_file_size;
+  sessions.limits.max_chunk_size = config.max_chunk_size;
+  sessions.upload_expiry = config.upload_expiry;
+  sessions.metrics = storage;
+  self.sessions_ = system.spawn<caf::detached>(session_manager, sessions);
+  return made;
+}
+
+void pipeline::drain(std::chrono::milliseconds limit) {
+  caf::scoped_actor self{system_};
+  self->request(jobs_, limit, drain_atom_v)
+      .receive([] {},
+               [](const caf::error& problem) { spdlog::warn("jobs did not end in time: {}", from_caf(problem).text); });
+}
+
+pipeline::~pipeline() {
+  // From the outside in, so that nobody asks an actor that has ended.
+  for (auto& who : {sessions_.address(), jobs_.address(), queue_.address(), encoders_.address(), dispatcher_.address(),
+                    events_.address(), catalog_.address()})
+    caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
+}
+
+} // namespace vp

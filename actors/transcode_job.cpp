@@ -1,0 +1,392 @@
+#include "actors/transcode_job.hpp"
+
+#include "actors/error.hpp"
+#include "actors/timeline.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace vp {
+
+transcode_job_state::~transcode_job_state() {
+  caf::anon_send_exit(segmenter_, caf::exit_reason::user_shutdown);
+}
+
+transcode_job_impl::behavior_type transcode_job_state::make_behavior(transcode_job_config config, catalog_actor catalog,
+                                                                     dispatcher_actor dispatcher,
+                                                                     segmenter_actor segmenter,
+                                                                     finish_listener listener) {
+  config_ = std::move(config);
+  catalog_ = std::move(catalog);
+  dispatcher_ = std::move(dispatcher);
+  segmenter_ = std::move(segmenter);
+  listener_ = std::move(listener);
+  retrier_.emplace(self_, config_.retry);
+  outcome_.video_hash = config_.video_hash;
+  self_->monitor(segmenter_);
+  self_->monitor(dispatcher_);
+  self_->set_down_handler([this](caf::down_msg& down) { handle_down(down); });
+  tick();
+  claim_video();
+  return {
+      [this](result_atom, const segment_result& what) { handle_result(what); },
+      [this](fail_atom, const std::string& video_hash, std::uint32_t segment, const caf::error& why) {
+        auto cell = cells_.find(segment);
+        if (stage_ == stage::encoding && video_hash == config_.video_hash && cell != cells_.end()
+            && cell->second == cell_state::waiting)
+          fail_video(fmt::format("Segment {} can't be encoded: {}", segment, from_caf(why).text));
+      },
+      [this](progress_atom) { return snapshot(); },
+      [this](cancel_atom, bool give_back) -> caf::result<void> {
+        auto answer = self_->make_response_promise();
+        cancellers_.push_back(answer);
+        end(give_back ? job_end::put_back : job_end::cancelled, "cancelled");
+        return answer;
+      },
+      [this](tick_atom) { tick(); },
+      [this](retry_atom, std::uint64_t id) { retrier_->wake(id); },
+  };
+}
+
+template <class R, class Then, class... Ts>
+void transcode_job_state::write(Then then, Ts... xs) {
+  auto answered = [this, then](auto answer) mutable {
+    if (stage_ == stage::ending)
+      return;
+    if (answer) {
+      if constexpr (std::is_void_v<R>)
+        then();
+      else
+        then(*answer);
+    } else if (answer.error().code == errc::stale || answer.error().code == errc::not_found) {
+      end(job_end::cancelled, answer.error().text);
+    } else {
+      end(job_end::put_back, answer.error().text);
+    }
+  };
+  retrier_->template ask<R>(catalog_, config_.request_timeout, answered, std::move(xs)...);
+}
+
+// -- claim and plan -------------------------------------------------------------------------------
+
+void transcode_job_state::claim_video() {
+  auto answered = [this](result<claimed_job> answer) {
+    if (answer && stage_ == stage::ending)
+      claim_ = answer->claim; // To be released, if there is still time.
+    if (stage_ == stage::ending)
+      return;
+    if (answer)
+      claimed(*answer);
+    else if (answer.error().code == errc::conflict)
+      find_out_why_not();
+    else if (answer.error().code == errc::not_found)
+      end(job_end::cancelled, answer.error().text);
+    else
+      end(job_end::put_back, answer.error().text);
+  };
+  retrier_->ask<claimed_job>(catalog_, config_.request_timeout, answered, claim_atom_v, config_.video_hash,
+                             config_.owner, config_.url, config_.claim_lifetime);
+}
+
+/// Somebody else is at work, or there is nothing to do.
+void transcode_job_state::find_out_why_not() {
+  auto answered = [this](result<video> answer) {
+    if (stage_ == stage::ending)
+      return;
+    if (!answer)
+      end(answer.error().code == errc::not_found ? job_end::cancelled : job_end::put_back, answer.error().text);
+    else if (answer->status == video_status::completed)
+      end(job_end::completed, {});
+    else if (answer->status == video_status::failed)
+      end(job_end::failed, answer->error);
+    else if (answer->status == video_status::uploading)
+      end(job_end::cancelled, "the upload is not finished");
+    else
+      end(job_end::busy, "another server is at work on this video");
+  };
+  retrier_->ask<video>(catalog_, config_.request_timeout, answered, get_atom_v, config_.video_hash);
+}
+
+void transcode_job_state::claimed(claimed_job& job) {
+  claim_ = job.claim;
+  renew_at_ = self_->clock().now() + config_.renewal;
+  source_ = {config_.video_hash, config_.source_path, job.video.file_size};
+  known_fragments_ = std::move(job.fragments);
+  if (job.planned)
+    open({std::move(job.plan), std::move(job.segments), {}, {}});
+  else
+    analyze();
+}
+
+void transcode_job_state::analyze() {
+  stage_ = stage::analyzing;
+  publish();
+  self_->request(dispatcher_, config_.analyze_timeout, analyze_atom_v, analyze_task{source_, config_.settings})
+      .then(
+          [this](media::analysis& found) {
+            if (stage_ != stage::analyzing)
+              return;
+            if (found.segments.empty()) {
+              fail_video("The video can't be read: there is nothing in it to play");
+              return;
+            }
+            auto shared = std::make_shared<media::analysis>(std::move(found));
+            write<void>([this, shared] { open(std::move(*shared)); }, plan_atom_v, *claim_, *shared);
+          },
+          [this](const caf::error& problem) {
+            if (stage_ != stage::analyzing)
+              return;
+            auto why = from_caf(problem);
+            // No verdict on the source: nobody had time for it.
+            if (problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down
+                || why.code == errc::cancelled)
+              end(job_end::put_back, why.text);
+            else
+              fail_video("The video can't be read: " + why.text);
+          });
+}
+
+void transcode_job_state::open(media::analysis what) {
+  stage_ = stage::opening;
+  plan_ = what.plan;
+  segments_ = what.segments;
+  totals_.clear();
+  for (const auto& rendition : plan_.renditions)
+    totals_.push_back(
+        {rendition.name, 0,
+         static_cast<std::uint32_t>(std::count_if(segments_.begin(), segments_.end(),
+                                                  [&](const auto& cell) { return has_media(rendition, cell); }))});
+  auto continued = what.inits.empty();
+  auto answered = [this, continued](result<std::vector<stored_fragment>> kept) {
+    if (stage_ != stage::opening)
+      return;
+    if (kept)
+      start_encoding(*kept);
+    else if (continued && kept.error().code == errc::not_found)
+      analyze();
+    else
+      fail_video("The video can't be stored: " + kept.error().text);
+  };
+  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.request_timeout, answered, open_atom_v,
+                                              std::move(what), known_fragments_);
+}
+
+// -- segments -------------------------------------------------------------------------------------
+
+void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kept) {
+  std::vector<stored_fragment> gone;
+  for (const auto& x : known_fragments_)
+    if (std::find(kept.begin(), kept.end(), x) == kept.end())
+      gone.push_back(x);
+  if (!gone.empty())
+    write<void>([] {}, remove_atom_v, *claim_, gone);
+  for (const auto& x : kept)
+    stored_[x.rendition].insert(x.segment);
+  job_order order{source_, plan_, {}};
+  for (const auto& cell : segments_) {
+    auto wanted = renditions_in(plan_, cell);
+    auto there = std::all_of(wanted.begin(), wanted.end(),
+                             [&](const std::string& id) { return stored_[id].contains(cell.number); });
+    cells_[cell.number] = there ? cell_state::stored : cell_state::waiting;
+    if (!there) {
+      order.cells.push_back(cell);
+      seconds_left_ += seconds_of(plan_, cell);
+    }
+  }
+  unfinished_ = order.cells.size();
+  stage_ = stage::encoding;
+  speed_.start(self_->clock().now());
+  publish();
+  if (!order.cells.empty())
+    self_->send(dispatcher_, open_atom_v, std::move(order), order_listener{self_});
+  package_if_done();
+}
+
+void transcode_job_state::handle_result(const segment_result& what) {
+  auto cell = cells_.find(what.segment);
+  if (stage_ != stage::encoding || what.video_hash != config_.video_hash || cell == cells_.end()
+      || cell->second == cell_state::storing)
+    return;
+  if (cell->second == cell_state::stored) {
+    self_->send(dispatcher_, store_atom_v, what.video_hash, what.segment);
+    return;
+  }
+  cell->second = cell_state::storing;
+  auto written = [this, number = what.segment](result<std::vector<stored_fragment>> fragments) {
+    if (stage_ != stage::encoding)
+      return;
+    if (fragments)
+      write<void>([this, number, stored = *fragments] { handle_stored(number, stored); }, store_atom_v, *claim_,
+                  *fragments);
+    else
+      fail_video("The video can't be stored: " + fragments.error().text);
+  };
+  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.request_timeout, written, store_atom_v, what);
+}
+
+void transcode_job_state::handle_stored(std::uint32_t number, const std::vector<stored_fragment>& fragments) {
+  if (stage_ != stage::encoding)
+    return;
+  cells_[number] = cell_state::stored;
+  --unfinished_;
+  for (const auto& x : fragments)
+    stored_[x.rendition].insert(x.segment);
+  auto cell = std::find_if(segments_.begin(), segments_.end(), [number](const auto& x) { return x.number == number; });
+  auto seconds = seconds_of(plan_, *cell);
+  seconds_left_ -= seconds;
+  speed_.add(self_->clock().now(), seconds);
+  changed_ = true;
+  self_->send(dispatcher_, store_atom_v, config_.video_hash, number);
+  package_if_done();
+}
+
+void transcode_job_state::package_if_done() {
+  if (unfinished_ > 0)
+    return;
+  stage_ = stage::packaging;
+  publish();
+  auto written = [this](result<void> answer) {
+    if (stage_ != stage::packaging)
+      return;
+    if (answer)
+      write<video>([this](const video&) { end(job_end::completed, {}); }, complete_atom_v, *claim_);
+    else
+      fail_video("The video can't be stored: " + answer.error().text);
+  };
+  retrier_->ask<void>(segmenter_, config_.finish_timeout, written, finish_atom_v);
+}
+
+// -- keeping others informed ----------------------------------------------------------------------
+
+void transcode_job_state::tick() {
+  auto now = self_->clock().now();
+  // A tick from outside must not start a second row of them.
+  if (now < tick_at_)
+    return;
+  tick_at_ = now + config_.progress_interval;
+  self_->delayed_send(self_, config_.progress_interval, tick_atom_v);
+  if (!claim_ || stage_ == stage::ending)
+    return;
+  if (now >= renew_at_)
+    renew();
+  if (changed_ || phase() != published_phase_)
+    publish();
+}
+
+void transcode_job_state::renew() {
+  renew_at_ = self_->clock().now() + config_.renewal;
+  self_->request(catalog_, config_.request_timeout, renew_atom_v, *claim_, config_.claim_lifetime)
+      .then([] {},
+            [this](const caf::error& problem) {
+              // Anything else may be better the next time, well before the claim expires.
+              if (from_caf(problem).code == errc::stale)
+                end(job_end::cancelled, from_caf(problem).text);
+            });
+}
+
+void transcode_job_state::publish() {
+  auto now = self_->clock().now();
+  auto last_words = stage_ == stage::packaging;
+  if (published_ != clock::time_point{} && now - published_ < config_.progress_interval && !last_words) {
+    changed_ = true;
+    return;
+  }
+  published_ = now;
+  published_phase_ = phase();
+  changed_ = false;
+  self_->request(catalog_, config_.request_timeout, progress_atom_v, *claim_, snapshot())
+      .then([] {},
+            [this](const caf::error& problem) {
+              changed_ = true;
+              if (from_caf(problem).code == errc::stale)
+                end(job_end::cancelled, from_caf(problem).text);
+            });
+}
+
+std::string transcode_job_state::phase() const {
+  if (retrier_->waiting_for_disk() > 0)
+    return "waiting for disk space";
+  if (stage_ < stage::opening)
+    return "analyzing";
+  return stage_ < stage::packaging ? "encoding" : "packaging";
+}
+
+progress transcode_job_state::snapshot() const {
+  progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1};
+  x.segments_done = static_cast<std::uint32_t>(cells_.size() - unfinished_);
+  for (std::size_t i = 0; i < totals_.size(); ++i)
+    if (auto found = stored_.find(plan_.renditions[i].id); found != stored_.end())
+      x.renditions[i].done = static_cast<std::uint32_t>(found->second.size());
+  if (stage_ == stage::packaging)
+    x.eta_seconds = 0;
+  else if (auto speed = speed_.per_second(); speed && *speed > 0)
+    x.eta_seconds = seconds_left_ / *speed;
+  return x;
+}
+
+// -- ends -----------------------------------------------------------------------------------------
+
+void transcode_job_state::fail_video(const std::string& reason) {
+  if (stage_ == stage::ending || stage_ == stage::failing)
+    return;
+  stage_ = stage::failing;
+  write<video>([this, reason](const video&) { end(job_end::failed, reason); }, fail_atom_v, *claim_, reason);
+}
+
+void transcode_job_state::handle_down(const caf::down_msg& down) {
+  if (down.source == segmenter_.address()) {
+    if (stage_ == stage::ending)
+      release_claim();
+    else
+      self_->quit(caf::exit_reason::unhandled_exception); // Its listener sees to it that the job is started again.
+  } else if (down.source == dispatcher_.address()) {
+    end(job_end::put_back, "the dispatcher has ended");
+  }
+}
+
+/// An orderly end: first the encoders let go, then the segmenter ends, so that no file of this job can appear any more;
+/// then the claim is given back, if that is wanted; then everybody is told. Each step has a limit.
+void transcode_job_state::end(job_end how, std::string reason) {
+  if (stage_ == stage::ending)
+    return;
+  stage_ = stage::ending;
+  outcome_.end = how;
+  outcome_.reason = std::move(reason);
+  self_->request(dispatcher_, config_.end_timeout, close_atom_v, config_.video_hash)
+      .then([this] { stop_segmenter(); }, [this](const caf::error&) { stop_segmenter(); });
+}
+
+void transcode_job_state::stop_segmenter() {
+  self_->send_exit(segmenter_, caf::exit_reason::user_shutdown);
+  retrier_->after(config_.end_timeout, [this] { release_claim(); });
+}
+
+void transcode_job_state::release_claim() {
+  if (std::exchange(segmenter_stopped_, true))
+    return;
+  if (outcome_.end != job_end::put_back || !claim_) {
+    tell_end();
+    return;
+  }
+  self_->request(catalog_, config_.end_timeout, release_atom_v, *claim_)
+      .then([this] { tell_end(); }, [this](const caf::error&) { tell_end(); });
+}
+
+void transcode_job_state::tell_end() {
+  for (auto& canceller : cancellers_)
+    canceller.deliver(caf::unit);
+  self_->send(listener_, finish_atom_v, outcome_);
+  self_->quit();
+}
+
+transcode_job_impl::behavior_type transcode_job(transcode_job_state::pointer self, transcode_job_config config,
+                                                catalog_actor catalog, dispatcher_actor dispatcher,
+                                                segmenter_actor segmenter, finish_listener listener) {
+  return self->state.make_behavior(std::move(config), std::move(catalog), std::move(dispatcher), std::move(segmenter),
+                                   std::move(listener));
+}
+
+} // namespace vp

@@ -1,0 +1,133 @@
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "actors/rate.hpp"
+#include "actors/retrier.hpp"
+
+#include <caf/all.hpp>
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace vp {
+
+struct transcode_job_config {
+  std::string video_hash;
+  std::string source_path;
+  /// This process, and where it can be reached: whoever finds the claim live learns it.
+  std::string owner;
+  std::string url;
+  media::encode_settings settings;
+  caf::timespan claim_lifetime = std::chrono::seconds(30);
+  caf::timespan renewal = std::chrono::seconds(10);
+  /// Of requests to the catalog and of writing one segment.
+  caf::timespan request_timeout = std::chrono::seconds(10);
+  /// With the wait for an encoder.
+  caf::timespan analyze_timeout = std::chrono::hours(1);
+  /// Making every file of a long video durable.
+  caf::timespan finish_timeout = std::chrono::minutes(10);
+  /// Of each step of an orderly end.
+  caf::timespan end_timeout = std::chrono::seconds(2);
+  /// Between progress events.
+  caf::timespan progress_interval = std::chrono::milliseconds(500);
+  retry_policy retry;
+};
+
+/// Who started a job.
+using finish_listener = caf::typed_actor<
+    // It has ended.
+    caf::reacts_to<finish_atom, job_outcome>>;
+
+/// The job's own interface: time to try something again.
+using transcode_job_impl = transcode_job_actor::extend<caf::reacts_to<retry_atom, std::uint64_t>>;
+
+/// One video, from its claim to its end: claim, analyze (or continue with the plan that an earlier start kept), encode
+/// what is not on disk, write the manifests, complete. It begins when it is spawned, ends with exactly one `finish` to
+/// its listener, and takes its segmenter with it. An end without that message is a defect.
+///
+/// Each write to the catalog names the claim. The first `stale` ends the job without a word: somebody else has it now.
+class transcode_job_state {
+public:
+  static constexpr const char* name = "transcode job";
+  using pointer = transcode_job_impl::stateful_pointer<transcode_job_state>;
+
+  explicit transcode_job_state(pointer self) : self_(self) {}
+  ~transcode_job_state();
+
+  transcode_job_impl::behavior_type make_behavior(transcode_job_config config, catalog_actor catalog,
+                                                  dispatcher_actor dispatcher, segmenter_actor segmenter,
+                                                  finish_listener listener);
+
+private:
+  enum class stage : std::uint8_t { claiming, analyzing, opening, encoding, packaging, failing, ending };
+  enum class cell_state : std::uint8_t { waiting, storing, stored };
+  using clock = caf::actor_clock::clock_type;
+
+  /// A request to the catalog that names the claim; `then` takes the value. An error ends the job one way or the other.
+  template <class R, class Then, class... Ts>
+  void write(Then then, Ts... xs);
+
+  void claim_video();
+  void claimed(claimed_job& job);
+  void find_out_why_not();
+  void analyze();
+  void open(media::analysis what);
+  void start_encoding(const std::vector<stored_fragment>& kept);
+  void handle_result(const segment_result& what);
+  void handle_stored(std::uint32_t number, const std::vector<stored_fragment>& fragments);
+  void package_if_done();
+  void fail_video(const std::string& reason);
+  void handle_down(const caf::down_msg& down);
+
+  void tick();
+  void renew();
+  void publish();
+  std::string phase() const;
+  progress snapshot() const;
+
+  void end(job_end how, std::string reason);
+  void stop_segmenter();
+  void release_claim();
+  void tell_end();
+
+  pointer self_;
+  transcode_job_config config_;
+  catalog_actor catalog_;
+  dispatcher_actor dispatcher_;
+  segmenter_actor segmenter_;
+  finish_listener listener_;
+  std::optional<retrier<pointer>> retrier_;
+
+  stage stage_ = stage::claiming;
+  std::optional<claim> claim_;
+  source_ref source_;
+  media::plan plan_;
+  std::vector<media::segment> segments_;
+  std::vector<rendition_progress> totals_; ///< in step with the plan's renditions
+  std::vector<stored_fragment> known_fragments_;
+  std::map<std::uint32_t, cell_state> cells_;             ///< by number
+  std::map<std::string, std::set<std::uint32_t>> stored_; ///< numbers by rendition id
+  std::size_t unfinished_ = 0;                            ///< cells that are not stored
+
+  rate<clock> speed_{std::chrono::seconds(30)}; ///< seconds of media a second
+  double seconds_left_ = 0;                     ///< of media
+  bool changed_ = false;                        ///< since progress was published
+  std::string published_phase_;
+  clock::time_point published_{};
+  clock::time_point renew_at_{};
+  clock::time_point tick_at_{};
+
+  job_outcome outcome_;
+  bool segmenter_stopped_ = false;
+  std::vector<caf::response_promise> cancellers_;
+};
+
+transcode_job_impl::behavior_type transcode_job(transcode_job_state::pointer self, transcode_job_config config,
+                                                catalog_actor catalog, dispatcher_actor dispatcher,
+                                                segmenter_actor segmenter, finish_listener listener);
+
+} // namespace vp

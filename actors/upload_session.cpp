@@ -1,0 +1,397 @@
+#include "actors/upload_session.hpp"
+
+#include "actors/error.hpp"
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+namespace vp {
+
+namespace {
+
+const error lapsed{errc::timed_out, "the right to write this chunk has lapsed; send the chunk again"};
+
+template <class T>
+caf::result<T> to_result(result<T> from) {
+  if (!from)
+    return to_caf(from.error());
+  if constexpr (std::is_void_v<T>)
+    return caf::unit;
+  else
+    return std::move(*from);
+}
+
+result<void> copy(const file& from, file& to, std::uint64_t offset, std::uint64_t length) {
+  std::vector<unsigned char> buffer(256 * 1024);
+  for (std::uint64_t done = 0; done < length;) {
+    auto part =
+        std::span{buffer}.first(static_cast<std::size_t>(std::min<std::uint64_t>(buffer.size(), length - done)));
+    auto n = from.read_at(done, part);
+    if (!n)
+      return tl::unexpected(n.error());
+    if (*n == 0)
+      return fail(errc::io_failed, "a spooled chunk has become shorter");
+    if (auto written = to.write_at(offset + done, part.first(*n)); !written)
+      return written;
+    done += *n;
+  }
+  return {};
+}
+
+} // namespace
+
+result<void> prepare_source(const data_folder& folder, const std::string& hash, std::uint64_t size) {
+  if (auto made = make_folder(folder.video(hash)); !made)
+    return made;
+  auto source = file::open(folder.source(hash), file::mode::create);
+  if (!source)
+    return tl::unexpected(source.error());
+  auto present = source->size();
+  if (!present)
+    return tl::unexpected(present.error());
+  return *present == size ? result<void>{} : source->resize(size);
+}
+
+upload_session_impl::behavior_type upload_session(upload_session_state::pointer self, upload_session_config config) {
+  return self->state.make_behavior(std::move(config));
+}
+
+upload_session_impl::behavior_type upload_session_state::make_behavior(upload_session_config config) {
+  config_ = std::move(config);
+  auto& video = config_.video;
+  layout_ = chunk_layout{video.file_size, video.total_chunks};
+  chunk_size_ = video.total_chunks == 1 ? video.file_size : video.chunk_size;
+  present_.assign(video.total_chunks, false);
+  for (auto index : config_.chunks)
+    if (index < present_.size() && !present_[index]) {
+      present_[index] = true;
+      ++received_;
+    }
+  open_source();
+  spoken_to_ = now();
+  self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
+  return {
+      [this](begin_atom, std::uint32_t index, std::uint64_t size) {
+        spoken_to_ = now();
+        return begin(index, size);
+      },
+      [this](write_atom, std::uint64_t ticket, const bytes& data) -> caf::result<void> {
+        spoken_to_ = now();
+        return to_result(write(ticket, data));
+      },
+      [this](end_atom, std::uint64_t ticket) {
+        spoken_to_ = now();
+        return end(ticket);
+      },
+      [this](abort_atom, std::uint64_t ticket) {
+        auto found = writers_.find(ticket);
+        // Once it has ended a chunk is on its way to the catalog and can't be taken back.
+        if (found != writers_.end() && found->second.ends.empty())
+          abandon(ticket, lapsed);
+      },
+      [this](missing_atom) {
+        spoken_to_ = now();
+        return missing();
+      },
+      [this](finalize_atom) {
+        spoken_to_ = now();
+        return finalize();
+      },
+      [this](tick_atom) { tick(); },
+  };
+}
+
+/// Nobody waits for an answer that can't come any more.
+upload_session_state::~upload_session_state() {
+  auto ended = to_caf(errc::overloaded, "the upload's session has ended; try again");
+  for (auto& [ticket, held] : writers_)
+    for (auto& promise : held.ends)
+      promise.deliver(ended);
+  for (auto& [index, queue] : waiting_)
+    for (auto& one : queue)
+      one.answer.deliver(ended);
+}
+
+void upload_session_state::open_source() {
+  auto& video = config_.video;
+  if (video.status != video_status::uploading) {
+    source_ = fail(errc::conflict, std::string{"this video takes no more chunks: it is "} + to_string(video.status));
+    return;
+  }
+  if (received_ == 0)
+    if (auto made = prepare_source(config_.folder, video.hash, video.file_size); !made) {
+      source_ = tl::unexpected(made.error());
+      return;
+    }
+  source_ = file::open(config_.folder.source(video.hash), file::mode::write);
+  if (!source_ && source_.error().code == errc::not_found)
+    source_ = fail(errc::conflict, "what was uploaded is gone from the server's disk; begin the upload again");
+}
+
+// -- chunks
+// -------------------------------------------------------------------------------------------------------------
+
+result<void> upload_session_state::check_size(std::uint32_t index, std::uint64_t size) const {
+  if (chunk_size_ == 0) {
+    auto implied = layout_.chunk_size_from(index, size);
+    return implied ? result<void>{} : tl::unexpected(implied.error());
+  }
+  if (auto expected = layout_.size(index, chunk_size_); size != expected)
+    return fail(errc::invalid_request, "chunk " + std::to_string(index) + " must have " + std::to_string(expected)
+                                           + " bytes and has " + std::to_string(size));
+  return {};
+}
+
+caf::result<chunk_ticket> upload_session_state::begin(std::uint32_t index, std::uint64_t size) {
+  if (index >= present_.size())
+    return to_caf(errc::invalid_request, "there is no chunk " + std::to_string(index) + ": this upload has "
+                                             + std::to_string(present_.size()) + ", counted from 0");
+  if (size != 0)
+    if (auto fits = check_size(index, size); !fits)
+      return to_caf(fits.error());
+  if (!present_[index] && holders_.contains(index)) {
+    auto& queue = waiting_[index];
+    if (queue.size() >= config_.max_writers)
+      return to_caf(errc::overloaded, "too many send this chunk at the same time");
+    auto promise = self_->make_response_promise<chunk_ticket>();
+    queue.push_back({promise, now()});
+    return promise;
+  }
+  return to_result(grant(index));
+}
+
+result<chunk_ticket> upload_session_state::grant(std::uint32_t index) {
+  auto max_size = chunk_size_ == 0 ? layout_.largest_size(index) : layout_.size(index, chunk_size_);
+  if (present_[index]) {
+    auto ticket = next_ticket_++;
+    settle(ticket, index);
+    return chunk_ticket{ticket, true, max_size};
+  }
+  if (writers_.size() >= config_.max_writers)
+    return fail(errc::overloaded, "too many chunks of this upload are being sent at the same time");
+  if (!source_)
+    return tl::unexpected(source_.error());
+  writer granted;
+  granted.index = index;
+  granted.max_size = max_size;
+  granted.used = now();
+  if (chunk_size_ == 0) {
+    auto spool = file::open(config_.folder.spooled_chunk(config_.video.hash, index), file::mode::fresh);
+    if (!spool)
+      return tl::unexpected(spool.error());
+    granted.spool = std::move(*spool);
+  }
+  auto ticket = next_ticket_++;
+  holders_.emplace(index, ticket);
+  writers_.emplace(ticket, std::move(granted));
+  return chunk_ticket{ticket, false, max_size};
+}
+
+/// Remembers, for a while, that this ticket's chunk is there.
+void upload_session_state::settle(std::uint64_t ticket, std::uint32_t index) {
+  constexpr std::size_t remembered = 1024;
+  settled_.emplace_back(ticket, index);
+  if (settled_.size() > remembered)
+    settled_.pop_front();
+}
+
+std::optional<std::uint32_t> upload_session_state::settled(std::uint64_t ticket) const {
+  auto found = std::find_if(settled_.begin(), settled_.end(), [&](auto& one) { return one.first == ticket; });
+  return found == settled_.end() ? std::nullopt : std::optional{found->second};
+}
+
+result<void> upload_session_state::write(std::uint64_t ticket, const bytes& data) {
+  auto found = writers_.find(ticket);
+  if (found == writers_.end() && settled(ticket))
+    return {};
+  if (found == writers_.end() || !found->second.ends.empty())
+    return tl::unexpected(lapsed);
+  auto& to = found->second;
+  to.used = now();
+  auto give_up = [&](error reason) -> result<void> {
+    abandon(ticket, reason);
+    return tl::unexpected(std::move(reason));
+  };
+  if (data.size() > config_.max_write)
+    return give_up({errc::internal, "a write of " + std::to_string(data.size()) + " bytes is too long"});
+  if (data.size() > to.max_size - to.position)
+    return give_up({errc::invalid_request, "chunk " + std::to_string(to.index) + " has more than the "
+                                               + std::to_string(to.max_size) + " bytes that belong in it"});
+  auto written = to.spool ? to.spool.write_at(to.position, data.view())
+                          : source_->write_at(layout_.offset(to.index, chunk_size_) + to.position, data.view());
+  if (!written)
+    return give_up(written.error());
+  to.position += data.size();
+  config_.metrics->upload_bytes.Increment(static_cast<double>(data.size()));
+  return {};
+}
+
+caf::result<chunk_receipt> upload_session_state::end(std::uint64_t ticket) {
+  auto found = writers_.find(ticket);
+  if (found == writers_.end()) {
+    auto index = settled(ticket);
+    return index ? caf::result<chunk_receipt>{receipt(*index)} : to_caf(lapsed);
+  }
+  auto& ended = found->second;
+  auto promise = self_->make_response_promise<chunk_receipt>();
+  ended.ends.push_back(promise);
+  if (ended.ends.size() > 1)
+    return promise; // said twice
+  if (auto placed = put_in_place(ended); !placed) {
+    abandon(ticket, placed.error());
+    return promise;
+  }
+  self_->request(config_.catalog, config_.deadline, chunk_atom_v, config_.video.hash, ended.index, chunk_size_)
+      .then([this, ticket](const video& known) { recorded(ticket, known); },
+            [this, ticket](const caf::error& problem) { abandon(ticket, from_caf(problem)); });
+  return promise;
+}
+
+result<void> upload_session_state::put_in_place(writer& which) {
+  if (auto fits = check_size(which.index, which.position); !fits)
+    return fits;
+  if (chunk_size_ == 0) // `check_size` has just found that there is one
+    chunk_size_ = *layout_.chunk_size_from(which.index, which.position);
+  auto offset = layout_.offset(which.index, chunk_size_);
+  if (which.spool) {
+    if (auto copied = copy(which.spool, *source_, offset, which.position); !copied)
+      return copied;
+    which.spool = {};
+    std::error_code ignored; // at worst it stays until the next start
+    std::filesystem::remove(config_.folder.spooled_chunk(config_.video.hash, which.index), ignored);
+  }
+  source_->start_writeback(offset, which.position);
+  return {};
+}
+
+void upload_session_state::recorded(std::uint64_t ticket, const video& known) {
+  auto node = writers_.extract(ticket);
+  if (node.empty())
+    return;
+  auto index = node.mapped().index;
+  present_[index] = true;
+  received_ = std::max(received_, known.received_chunks);
+  config_.metrics->chunks.Increment();
+  for (auto& promise : node.mapped().ends)
+    promise.deliver(receipt(index));
+  settle(ticket, index); // its owner may say it again
+  holders_.erase(index);
+  release(index);
+}
+
+void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
+  auto node = writers_.extract(ticket);
+  if (node.empty())
+    return;
+  auto& gone = node.mapped();
+  for (auto& promise : gone.ends)
+    promise.deliver(to_caf(reason));
+  if (gone.spool) {
+    std::error_code ignored;
+    std::filesystem::remove(config_.folder.spooled_chunk(config_.video.hash, gone.index), ignored);
+  }
+  holders_.erase(gone.index);
+  release(gone.index);
+}
+
+/// Lets those go on who waited for an index: all of them when the chunk is there by now, else one.
+void upload_session_state::release(std::uint32_t index) {
+  auto node = waiting_.extract(index);
+  if (node.empty())
+    return;
+  auto& queue = node.mapped();
+  while (!queue.empty() && !holders_.contains(index)) {
+    auto next = std::move(queue.front());
+    queue.pop_front();
+    if (auto ticket = grant(index))
+      next.answer.deliver(*ticket);
+    else
+      next.answer.deliver(to_caf(ticket.error()));
+  }
+  if (!queue.empty())
+    waiting_.insert(std::move(node));
+}
+
+void upload_session_state::tick() {
+  auto unused_since = now() - config_.ticket_timeout;
+  std::vector<std::uint64_t> unused;
+  for (auto& [ticket, held] : writers_)
+    if (held.ends.empty() && held.used <= unused_since)
+      unused.push_back(ticket);
+  for (auto ticket : unused)
+    abandon(ticket, lapsed);
+  for (auto& [index, queue] : waiting_)
+    while (!queue.empty() && queue.front().since <= unused_since) {
+      queue.front().answer.deliver(to_caf(errc::timed_out, "somebody else is still sending this chunk"));
+      queue.pop_front();
+    }
+  std::erase_if(waiting_, [](auto& one) { return one.second.empty(); });
+  if (writers_.empty() && waiting_.empty() && finalizing_ == 0 && now() - spoken_to_ >= config_.idle)
+    self_->quit();
+  else
+    self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
+}
+
+chunk_receipt upload_session_state::receipt(std::uint32_t index) const {
+  auto& video = config_.video;
+  return {video.hash, index, chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_, video.total_chunks};
+}
+
+// -- the whole
+// ------------------------------------------------------------------------------------------------------------
+
+std::vector<std::uint32_t> upload_session_state::missing() const {
+  std::vector<std::uint32_t> indexes;
+  for (std::uint32_t index = 0; index < present_.size(); ++index)
+    if (!present_[index])
+      indexes.push_back(index);
+  return indexes;
+}
+
+result<void> upload_session_state::sync() const {
+  auto& hash = config_.video.hash;
+  auto source = file::open(config_.folder.source(hash), file::mode::write);
+  if (!source)
+    return tl::unexpected(source.error());
+  if (auto synced = source->sync(); !synced)
+    return synced;
+  for (auto& folder : {config_.folder.video(hash), config_.folder.uploads(), config_.folder.root()})
+    if (auto synced = sync_folder(folder); !synced)
+      return synced;
+  return {};
+}
+
+caf::result<video> upload_session_state::finalize() {
+  constexpr std::size_t shown = 10;
+  if (auto indexes = missing(); !indexes.empty()) {
+    auto text = std::to_string(indexes.size()) + " of " + std::to_string(present_.size()) + " chunks are missing:";
+    for (std::size_t i = 0; i < std::min(shown, indexes.size()); ++i)
+      text += (i == 0 ? " " : ", ") + std::to_string(indexes[i]);
+    return to_caf(errc::conflict, indexes.size() > shown ? text + ", ..." : text);
+  }
+  auto& video = config_.video;
+  if (video.status == video_status::uploading)
+    if (auto synced = sync(); !synced)
+      return to_caf(synced.error());
+  auto promise = self_->make_response_promise<vp::video>();
+  ++finalizing_;
+  self_->request(config_.catalog, config_.deadline, finalize_atom_v, video.hash)
+      .then(
+          [this, promise](const vp::video& known) mutable {
+            --finalizing_;
+            if (std::exchange(config_.video.status, known.status) == video_status::uploading) {
+              config_.metrics->finalized.Increment();
+              if (config_.queue)
+                self_->send(config_.queue, enqueue_atom_v, known.hash);
+            }
+            promise.deliver(known);
+          },
+          [this, promise](const caf::error& problem) mutable {
+            --finalizing_;
+            promise.deliver(to_caf(from_caf(problem)));
+          });
+  return promise;
+}
+
+} // namespace vp

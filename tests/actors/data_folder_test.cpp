@@ -1,0 +1,70 @@
+#include "actors/data_folder.hpp"
+#include "tests/actors/storage_fixture.hpp"
+
+using namespace vp;
+
+using test::content;
+
+TEST_CASE("a data folder has one exclusive owner, and says which folder it is", "[data_folder]") {
+  test::temporary_folder where;
+  data_folder folder{where.path() / "data"};
+  {
+    auto first = folder_lock::take(folder, folder_lock::kind::exclusive);
+    REQUIRE(first);
+    for (auto kind : {folder_lock::kind::exclusive, folder_lock::kind::shared}) {
+      auto second = folder_lock::take(folder, kind);
+      REQUIRE_FALSE(second);
+      CHECK(second.error().code == errc::conflict);
+      CHECK(second.error().text.find(folder.root().string()) != std::string::npos);
+    }
+  }
+  auto shared = folder_lock::take(folder, folder_lock::kind::shared);
+  REQUIRE(shared);
+  CHECK(folder_lock::take(folder, folder_lock::kind::shared));
+  CHECK_FALSE(folder_lock::take(folder, folder_lock::kind::exclusive));
+}
+
+TEST_CASE("a file appears whole or not at all", "[data_folder]") {
+  test::temporary_folder where;
+  auto path = where.path() / "file";
+  REQUIRE(write_file_atomically(path, "one", durable::later));
+  REQUIRE(write_file_atomically(path, "two", durable::now));
+  CHECK(content(path) == "two");
+  CHECK(std::distance(std::filesystem::directory_iterator{where.path()}, {}) == 1);
+
+  auto nowhere = write_file_atomically(where.path() / "missing" / "file", "x", durable::later);
+  REQUIRE_FALSE(nowhere);
+  CHECK(nowhere.error().code == errc::not_found);
+}
+
+TEST_CASE("only 64 hex digits are a video's hash", "[data_folder]") {
+  CHECK(is_video_hash(std::string(64, 'a')));
+  CHECK_FALSE(is_video_hash(std::string(63, 'a')));
+  CHECK_FALSE(is_video_hash(std::string(64, 'A')));
+  CHECK_FALSE(is_video_hash(std::string(64, '.')));
+  CHECK_FALSE(is_video_hash("../" + std::string(61, 'a')));
+}
+
+TEST_CASE("a video's folder goes out of sight first and is removed then, links not followed", "[data_folder]") {
+  test::temporary_folder where;
+  data_folder folder{where.path()};
+  auto hash = std::string(64, 'a');
+  auto kept = where.path() / "kept";
+  REQUIRE(make_folder(kept));
+  REQUIRE(write_file_atomically(kept / "file", "x", durable::later));
+  REQUIRE(make_folder(folder.media(hash, "720p-1")));
+  std::filesystem::create_directory_symlink(kept, folder.media(hash) / "link");
+
+  auto trash = move_to_trash(folder, hash);
+  REQUIRE(trash);
+  CHECK_FALSE(std::filesystem::exists(folder.video(hash)));
+  CHECK(std::filesystem::exists(*trash));
+  REQUIRE(remove_tree(*trash));
+  CHECK_FALSE(std::filesystem::exists(*trash));
+  CHECK(content(kept / "file") == "x");
+
+  auto again = move_to_trash(folder, hash);
+  REQUIRE(again);
+  CHECK(again->empty());
+  CHECK(remove_tree(folder.video(hash)));
+}

@@ -1,0 +1,211 @@
+#include "tests/actors/scripted.hpp"
+#include "tests/actors/storage_fixture.hpp"
+
+using namespace vp;
+using namespace std::chrono_literals;
+using test::hash_of;
+using strings = std::vector<std::string>;
+
+namespace {
+
+const std::string a = hash_of('a');
+
+std::vector<stored_fragment> some_fragments() {
+  return {{"720p-0000cafe", 0, 0, 48000, 100}, {"audio-0000cafe", 0, 0, 95232, 50}};
+}
+
+} // namespace
+
+TEST_CASE_METHOD(test::storage, "a job goes from its claim to completion", "[database]") {
+  queued(a);
+  auto job = db->claim_job(a, "me", "http://me", 30s);
+  REQUIRE(job);
+  CHECK(job->video.status == video_status::processing);
+  CHECK(job->video.attempts == 1);
+  CHECK_FALSE(job->planned);
+  CHECK(job->fragments.empty());
+  CHECK(last_event_data()["attempt"] == 1);
+
+  auto analysis = test::make_analysis(2);
+  analysis.plan.source.video = media::video_stream{};
+  analysis.plan.source.video->codec = "h264";
+  analysis.plan.source.video->width = 1440;
+  analysis.plan.source.video->height = 1080;
+  analysis.plan.source.video->sample_aspect = {4, 3};
+  analysis.plan.source.video->rotation = 90;
+  analysis.plan.source.duration = 4;
+  analysis.plan.source.warnings = {"The end is cut off."};
+  REQUIRE(db->store_plan(job->claim, analysis));
+  REQUIRE(db->store_fragments(job->claim, some_fragments()));
+  CHECK(db->get(a)->attempts == 0);
+  REQUIRE(db->store_progress(job->claim, {"encoding", 1, 2, {{"720p", 1, 2}}, 3.5}));
+  CHECK(db->get(a)->progress == progress{"encoding", 1, 2, {{"720p", 1, 2}}, 3.5});
+  auto data = last_event_data();
+  CHECK(data["kind"] == "progress");
+  CHECK(data["progress"]["segments_done"] == 1);
+  CHECK(data["progress"]["renditions"][0]["name"] == "720p");
+  CHECK(data["progress"]["eta_seconds"] == 3.5);
+
+  auto video = db->complete(job->claim);
+  REQUIRE(video);
+  CHECK(video->status == video_status::completed);
+  CHECK(video->width == 1080);
+  CHECK(video->height == 1920);
+  CHECK(video->duration == 4);
+  CHECK(video->codec == "h264");
+  CHECK(video->actual_mime_type == "video/mp4");
+  CHECK(video->has_poster);
+  CHECK(video->error == "The end is cut off.");
+  CHECK(kinds() == strings{"created", "queued", "started", "completed"});
+  CHECK(*db->fragments(a) == some_fragments());
+}
+
+TEST_CASE_METHOD(test::storage, "a video is completed once", "[database]") {
+  queued(a);
+  auto mine = claimed(a);
+  REQUIRE(db->complete(mine));
+  CHECK(db->complete(mine)->status == video_status::completed);
+  CHECK(db->fail_job(mine, "late").error().code == errc::stale);
+  CHECK(db->release(mine).error().code == errc::stale);
+  CHECK(db->store_progress(mine, {}).error().code == errc::stale);
+  CHECK(db->claim_job(a, "other", "", 30s).error().code == errc::conflict);
+  auto all = kinds();
+  CHECK(std::count(all.begin(), all.end(), "completed") == 1);
+  CHECK(all.back() == "completed");
+}
+
+TEST_CASE_METHOD(test::storage, "a live claim keeps others out, an expired one does not", "[database]") {
+  queued(a);
+  auto mine = claimed(a, "me");
+  CHECK(db->claim_job(a, "other", "", 30s).error().code == errc::conflict);
+  wall += 20s;
+  REQUIRE(db->renew(mine, 30s));
+  wall += 20s;
+  CHECK(db->claim_job(a, "other", "", 30s).error().code == errc::conflict);
+  wall += 11s;
+  // Nobody has taken over yet: the late owner goes on.
+  CHECK(db->renew(mine, 1s));
+  wall += 2s;
+  auto theirs = db->claim_job(a, "other", "", 30s);
+  REQUIRE(theirs);
+  CHECK(theirs->claim.epoch > mine.epoch);
+}
+
+TEST_CASE_METHOD(test::storage, "who wakes up late changes nothing", "[database]") {
+  queued(a);
+  auto late = claimed(a, "late");
+  wall += 31s;
+  auto job = db->claim_job(a, "now", "", 30s);
+  REQUIRE(job);
+  auto events = *db->last_event();
+  auto before = *db->get(a);
+  CHECK(db->renew(late, 30s).error().code == errc::stale);
+  CHECK(db->release(late).error().code == errc::stale);
+  CHECK(db->store_plan(late, test::make_analysis(2)).error().code == errc::stale);
+  CHECK(db->store_fragments(late, some_fragments()).error().code == errc::stale);
+  CHECK(db->remove_fragments(late, some_fragments()).error().code == errc::stale);
+  CHECK(db->store_progress(late, {}).error().code == errc::stale);
+  CHECK(db->complete(late).error().code == errc::stale);
+  CHECK(db->fail_job(late, "x").error().code == errc::stale);
+  CHECK(*db->get(a) == before);
+  CHECK(*db->last_event() == events);
+  CHECK(db->fragments(a)->empty());
+}
+
+TEST_CASE_METHOD(test::storage, "a claim on a video that was deleted and begun anew is stale", "[database]") {
+  queued(a);
+  auto old = claimed(a);
+  REQUIRE(db->remove(a));
+  CHECK(db->complete(old).error().code == errc::stale);
+  queued(a);
+  CHECK(claimed(a).epoch != old.epoch);
+  CHECK(db->complete(old).error().code == errc::stale);
+  CHECK(db->get(a)->status == video_status::processing);
+}
+
+TEST_CASE_METHOD(test::storage, "an owner takes its own live claim over, the earlier one is stale then", "[database]") {
+  queued(a);
+  auto first = claimed(a);
+  auto second = claimed(a);
+  CHECK(db->renew(first, 30s).error().code == errc::stale);
+  CHECK(db->renew(second, 30s));
+}
+
+TEST_CASE_METHOD(test::storage, "the 4th start without a fragment in between ends the video as failed", "[database]") {
+  queued(a);
+  for (std::uint32_t start = 1; start <= 3; ++start) {
+    auto job = db->claim_job(a, "process " + std::to_string(start), "", 30s);
+    REQUIRE(job);
+    CHECK(job->video.attempts == start);
+    wall += 31s; // it was killed
+  }
+  auto fourth = db->claim_job(a, "process 4", "", 30s);
+  REQUIRE_FALSE(fourth);
+  CHECK(fourth.error().code == errc::conflict);
+  auto video = db->get(a);
+  CHECK(video->status == video_status::failed);
+  CHECK_FALSE(video->error.empty());
+  CHECK(last_event_data()["kind"] == "failed");
+  CHECK(last_event_data()["error"] == video->error);
+}
+
+TEST_CASE_METHOD(test::storage, "a stored fragment and a claim given back reset or lower the count of starts",
+                 "[database]") {
+  queued(a);
+  for (auto i = 0; i < 10; ++i) {
+    auto mine = claimed(a, "process " + std::to_string(i));
+    REQUIRE(db->store_fragments(mine, some_fragments()));
+    wall += 31s;
+  }
+  for (auto i = 0; i < 10; ++i) {
+    auto mine = claimed(a);
+    REQUIRE(db->release(mine));
+    CHECK(db->get(a)->status == video_status::queued);
+    CHECK(db->get(a)->attempts == 0);
+    CHECK(db->release(mine).error().code == errc::stale);
+  }
+  CHECK(jobs() == strings{a});
+}
+
+TEST_CASE_METHOD(test::storage, "a job goes on where the one before ended", "[database]") {
+  queued(a);
+  auto analysis = test::make_analysis(3);
+  auto first = claimed(a);
+  REQUIRE(db->store_plan(first, analysis));
+  REQUIRE(db->store_fragments(first, some_fragments()));
+  REQUIRE(db->store_fragments(first, some_fragments()));
+  reopen();
+  wall += 31s;
+  auto job = db->claim_job(a, "other", "", 30s);
+  REQUIRE(job);
+  CHECK(job->planned);
+  CHECK(job->plan == analysis.plan);
+  CHECK(job->segments == analysis.segments);
+  CHECK(job->fragments == some_fragments());
+
+  REQUIRE(db->remove_fragments(job->claim, {some_fragments().front()}));
+  CHECK(*db->fragments(a) == std::vector{some_fragments().back()});
+}
+
+TEST_CASE_METHOD(test::storage, "another plan forgets the fragments that it doesn't name", "[database]") {
+  queued(a);
+  auto mine = claimed(a);
+  auto analysis = test::make_analysis(3);
+  REQUIRE(db->store_plan(mine, analysis));
+  REQUIRE(db->store_fragments(mine, some_fragments()));
+  analysis.plan.renditions.front().id = "720p-0000beef";
+  REQUIRE(db->store_plan(mine, analysis));
+  CHECK(*db->fragments(a) == std::vector{some_fragments().back()});
+}
+
+TEST_CASE_METHOD(test::storage, "a failed job says why, once", "[database]") {
+  queued(a);
+  auto mine = claimed(a);
+  REQUIRE(db->fail_job(mine, "It is no video."));
+  REQUIRE(db->fail_job(mine, "It is no video."));
+  CHECK(db->get(a)->error == "It is no video.");
+  auto all = kinds();
+  CHECK(std::count(all.begin(), all.end(), "failed") == 1);
+  CHECK(db->claim_job(a, "other", "", 30s).error().code == errc::conflict);
+  CHECK(db->claim_job(hash_of('b'), "other", "", 30s).error().code == errc::not_found);
+}

@@ -1,0 +1,141 @@
+#pragma once
+
+#include "actors/error.hpp"
+#include "actors/interfaces.hpp"
+
+#include <caf/all.hpp>
+#include <caf/scheduler/test_coordinator.hpp>
+#include <catch2/catch.hpp>
+
+#include <filesystem>
+#include <stdlib.h>
+#include <string>
+#include <type_traits>
+#include <utility>
+
+namespace vp::test {
+
+/// A folder of its own for a test, removed with all that is in it.
+class temporary_folder {
+public:
+  temporary_folder() {
+    auto pattern = (std::filesystem::temp_directory_path() / "vidpipeline-XXXXXX").string();
+    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
+    path_ = pattern;
+  }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
+  ~temporary_folder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+
+  const std::filesystem::path& path() const { return path_; }
+
+private:
+  std::filesystem::path path_;
+};
+
+struct deterministic_config : caf::actor_system_config {
+  deterministic_config() {
+    vp::add_message_types(*this);
+    set("scheduler.policy", caf::atom("testing"));
+    set("logger.inline-output", true);
+  }
+};
+
+/// An actor system in which nothing runs, and no time passes, until the test says so. Spawn every actor without
+/// `caf::detached`: a thread of its own would escape. Actors spawned through `spawn` end with the fixture.
+struct actor_fixture {
+  deterministic_config cfg;
+  caf::actor_system sys{cfg};
+  caf::scoped_actor self{sys, true};
+  caf::scheduler::test_coordinator& sched = dynamic_cast<caf::scheduler::test_coordinator&>(sys.scheduler());
+
+  actor_fixture() = default;
+  actor_fixture(const actor_fixture&) = delete;
+  actor_fixture& operator=(const actor_fixture&) = delete;
+
+  ~actor_fixture() {
+    for (auto& one : spawned_)
+      caf::anon_send_exit(one, caf::exit_reason::kill);
+    spawned_.clear();
+    sched.run();
+  }
+
+  template <class F, class... Ts>
+  auto spawn(F fun, Ts&&... xs) {
+    auto handle = sys.spawn(std::move(fun), std::forward<Ts>(xs)...);
+    spawned_.push_back(caf::actor_cast<caf::actor>(handle));
+    return handle;
+  }
+
+  /// Everything that can happen now.
+  void run() { sched.run(); }
+
+  /// Lets time pass, a step at a time, so that timers that set timers come in order.
+  void advance(caf::timespan by, caf::timespan step = std::chrono::milliseconds(100)) {
+    run();
+    while (by > caf::timespan::zero()) {
+      auto now = std::min(by, step);
+      sched.advance_time(now);
+      run();
+      by -= now;
+    }
+  }
+
+  /// A request on its way; what a test does before it looks at the answer is up to it.
+  template <class Response>
+  class pending {
+  public:
+    pending(actor_fixture& fixture, Response response) : fixture_(fixture), response_(std::move(response)) {}
+
+    /// Runs the system and takes the answer. A request that is not answered by now fails the test.
+    template <class R>
+    result<R> get() {
+      fixture_.run();
+      if (!fixture_.self->has_next_message())
+        FAIL("no answer");
+      result<R> answer = fail(errc::internal, "unreachable");
+      auto on_error = [&](caf::error& problem) { answer = tl::unexpected(from_caf(problem)); };
+      if constexpr (std::is_void_v<R>)
+        response_.receive([&] { answer = result<void>{}; }, on_error);
+      else
+        response_.receive([&](R& value) { answer = std::move(value); }, on_error);
+      return answer;
+    }
+
+    /// Whether the answer is there. Only meaningful while one request is on its way.
+    bool answered() {
+      fixture_.run();
+      return fixture_.self->has_next_message();
+    }
+
+  private:
+    actor_fixture& fixture_;
+    Response response_;
+  };
+
+  template <class Handle, class... Ts>
+  auto request(const Handle& whom, Ts&&... xs) {
+    using response = decltype(self->request(whom, caf::infinite, std::forward<Ts>(xs)...));
+    return pending<response>{*this, self->request(whom, caf::infinite, std::forward<Ts>(xs)...)};
+  }
+
+  /// Asks, runs everything, and unpacks the answer.
+  template <class R, class Handle, class... Ts>
+  result<R> ask(const Handle& whom, Ts&&... xs) {
+    return request(whom, std::forward<Ts>(xs)...).template get<R>();
+  }
+
+  template <class Handle, class... Ts>
+  void tell(const Handle& whom, Ts&&... xs) {
+    self->send(whom, std::forward<Ts>(xs)...);
+    run();
+  }
+
+private:
+  std::vector<caf::actor> spawned_;
+};
+
+} // namespace vp::test

@@ -1,0 +1,138 @@
+#include "actors/catalog.hpp"
+#include "actors/pipeline.hpp"
+#include "tests/actors/fixture.hpp"
+#include "tests/actors/scripted.hpp"
+
+#include <nlohmann/json.hpp>
+#include <prometheus/text_serializer.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <map>
+
+using namespace vp;
+using namespace std::chrono_literals;
+namespace fs = std::filesystem;
+
+namespace {
+
+const auto hash = test::hash_of('a');
+
+/// 14 s of moving pictures at 24 frames a second, a keyframe every 2.5 s, and a tone.
+constexpr auto clip_frames = 336;
+constexpr auto make_clip = "ffmpeg -v error -y -f lavfi -i testsrc2=s=320x180:r=24:d=14 -f lavfi -i sine=1000:d=14 "
+                           "-c:v libx264 -preset ultrafast -g 60 -keyint_min 60 -sc_threshold 0 -c:a aac -shortest ";
+
+/// What a pipeline with so many encoders makes of the clip: every file's content by its name.
+struct outcome {
+  std::string last_event;
+  vp::video video;
+  std::map<std::string, std::string> files;
+  std::string metrics;
+};
+
+std::map<std::string, std::string> content_of(const fs::path& folder) {
+  std::map<std::string, std::string> all;
+  for (auto& entry : fs::recursive_directory_iterator{folder})
+    if (entry.is_regular_file() && entry.path().filename() != "source") {
+      std::ifstream in{entry.path(), std::ios::binary};
+      all[fs::relative(entry.path(), folder).string()] = {std::istreambuf_iterator<char>{in}, {}};
+    }
+  return all;
+}
+
+/// Waits for the video's last event, at most a minute.
+std::string wait_for_end(caf::scoped_actor& self, const pipeline& running) {
+  auto until = std::chrono::steady_clock::now() + 60s;
+  std::uint64_t seen = 0;
+  std::string last;
+  while (last != "completed" && last != "failed" && std::chrono::steady_clock::now() < until)
+    self->request(running.events(), 20s, next_atom_v, seen, hash, 100U)
+        .receive(
+            [&](const std::vector<event>& events) {
+              for (auto& x : events) {
+                seen = x.id;
+                last = x.kind;
+              }
+            },
+            [&](caf::error& problem) { FAIL(from_caf(problem).text); });
+  return last;
+}
+
+outcome transcode(const std::string& make_source, std::uint32_t encoders) {
+  test::temporary_folder where;
+  data_folder folder{where.path()};
+  fs::create_directories(folder.video(hash));
+  auto source = folder.source(hash);
+  REQUIRE(std::system((make_source + source.string()).c_str()) == 0);
+  auto registry = std::make_shared<prometheus::Registry>();
+  outcome made;
+  system_config config;
+  {
+    caf::actor_system system{config};
+    {
+      // The row first: start-up takes files without one for litter.
+      auto db = database::open(folder.database());
+      REQUIRE(db);
+      auto size = fs::file_size(source);
+      REQUIRE((*db)->open_video(hash, {"clip", "", "", "", size, 1, size}, true));
+      REQUIRE((*db)->add_chunk(hash, 0, size));
+      REQUIRE((*db)->finalize(hash));
+    }
+    pipeline_config settings;
+    settings.data = where.path();
+    settings.encoders = encoders;
+    auto running = pipeline::start(system, settings, registry);
+    REQUIRE(running);
+    caf::scoped_actor self{system};
+    made.last_event = wait_for_end(self, **running);
+    self->request((*running)->catalog(), 10s, get_atom_v, hash)
+        .receive([&](const vp::video& x) { made.video = x; },
+                 [](caf::error& problem) { FAIL(from_caf(problem).text); });
+    (*running)->drain(10s);
+  }
+  made.files = content_of(folder.video(hash));
+  made.metrics = prometheus::TextSerializer{}.Serialize(registry->Collect());
+  return made;
+}
+
+double metric(const std::string& text, const std::string& name) {
+  auto at = text.find("\n" + name + " ");
+  REQUIRE(at != std::string::npos);
+  return std::stod(text.substr(at + name.size() + 2));
+}
+
+} // namespace
+
+TEST_CASE("a clip is transcoded, and two encoders make the same bytes as one", "[transcode]") {
+  auto source = std::string{make_clip} + "-f mp4 ";
+  auto one = transcode(source, 1);
+  REQUIRE(one.last_event == "completed");
+  CHECK(one.video.status == video_status::completed);
+  CHECK(one.video.width == 320);
+  CHECK(one.video.has_poster);
+  CHECK(one.files.contains("hls/playlist.m3u8"));
+  CHECK(one.files.contains("dash/manifest.mpd"));
+  CHECK(one.files.contains("poster.jpg"));
+  auto two = transcode(source, 2);
+  REQUIRE(two.last_event == "completed");
+  CHECK(one.files.size() == two.files.size());
+  for (auto& [name, content] : one.files) {
+    INFO(name);
+    CHECK((two.files.contains(name) && two.files.at(name) == content));
+  }
+  // 2, 2, 4, 4 and 2 s; each segment once.
+  CHECK(metric(two.metrics, "vidpipeline_segments_encoded_total") == 5);
+  CHECK(metric(one.metrics, "vidpipeline_frames_decoded_total") <= 1.1 * clip_frames);
+  // One seek more, which here falls behind a keyframe by up to 60 frames.
+  CHECK(metric(two.metrics, "vidpipeline_frames_decoded_total") <= 1.1 * clip_frames + 60);
+}
+
+TEST_CASE("what is no video fails soon and says why", "[transcode]") {
+  auto before = std::chrono::steady_clock::now();
+  auto text = transcode("echo 'this is a text' > ", 1);
+  CHECK(text.last_event == "failed");
+  CHECK(text.video.status == video_status::failed);
+  CHECK(text.video.error.starts_with("The video can't be read: "));
+  CHECK(std::chrono::steady_clock::now() - before < 5s);
+}
