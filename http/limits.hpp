@@ -1,0 +1,32 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace vp::http {
+
+/// How much and how long a client may take.
+struct limits {
+  std::size_t header = 16 * 1024;            ///< bytes of request line and fields
+  std::size_t target = 8 * 1024;             ///< bytes of the request's target
+  std::uint64_t json_body = 1024 * 1024;     ///< bytes
+  std::uint64_t chunk = 64ull * 1024 * 1024; ///< bytes of one chunk of an upload
+  std::size_t connections = 12'000;          ///< beyond, new ones are told 503
+
+  std::chrono::milliseconds header_time{15'000}; ///< from the first byte of a request to the end of its header
+  std::chrono::milliseconds idle_time{120'000};  ///< between two requests, and before the first
+  std::chrono::milliseconds body_idle{30'000};   ///< between two pieces of a body
+  std::chrono::milliseconds write_idle{60'000};  ///< while a reader takes nothing
+  /// A body must come at `body_rate` bytes per second at least, after a grace of `body_idle`.
+  std::uint64_t body_rate = 4 * 1024;
+
+  std::chrono::milliseconds answer_time{10'000};    ///< for an actor that looks something up
+  std::chrono::milliseconds disk_time{90'000};      ///< for one that writes
+  std::chrono::milliseconds finalize_time{300'000}; ///< for one that makes a whole upload durable
+
+  std::uint64_t free_space =
+      64ull * 1024 * 1024; ///< bytes on the data folder's disk below which the server is not ready
+};
+
+} // namespace vp::http

@@ -1,0 +1,181 @@
+#include "http/server.hpp"
+
+#include "http/events_api.hpp"
+#include "http/files_api.hpp"
+#include "http/io_thread.hpp"
+#include "http/service.hpp"
+#include "http/status_api.hpp"
+#include "http/upload_api.hpp"
+#include "http/videos_api.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/ip/address.hpp>
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <future>
+#include <sys/resource.h>
+#include <system_error>
+#include <vector>
+
+namespace vp::http {
+
+namespace {
+
+using tcp = asio::ip::tcp;
+
+constexpr int backlog = 4096;
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+    return;
+  limit.rlim_cur = limit.rlim_max;
+#ifdef __APPLE__
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, OPEN_MAX);
+#endif
+  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
+    spdlog::warn("the limit of open files stays as it is: {}", std::generic_category().message(errno));
+}
+
+result<tcp::endpoint> endpoint_of(const server_config& config) {
+  beast::error_code failure;
+  const auto address = asio::ip::make_address(config.address, failure);
+  if (failure)
+    return fail(errc::invalid_request, fmt::format("'{}' is not an IP address", config.address));
+  return tcp::endpoint{address, config.port};
+}
+
+result<std::unique_ptr<service>> make_service(const server_config& config, const backend& actors) {
+  const auto uploads = config.data_dir / "uploads";
+  std::error_code failure;
+  std::filesystem::create_directories(uploads, failure);
+  if (failure)
+    return fail(errc::io_failed, fmt::format("cannot create {}: {}", uploads.string(), failure.message()));
+  auto media = file_root::open(uploads);
+  if (!media)
+    return tl::unexpected(media.error());
+  std::optional<file_root> pages;
+  if (!config.client_dir.empty()) {
+    auto client = file_root::open(config.client_dir);
+    if (!client)
+      return tl::unexpected(client.error());
+    pages = std::move(*client);
+  }
+  auto made = std::make_unique<service>(config, actors, std::move(*media), std::move(pages));
+  add_upload_api(made->router);
+  add_events_api(made->router);
+  add_videos_api(made->router);
+  add_status_api(made->router);
+  add_files_api(made->router);
+  return made;
+}
+
+} // namespace
+
+struct server::state {
+  state(server_config settings, backend answerers) : config(std::move(settings)), actors(std::move(answerers)) {}
+
+  result<void> listen(const tcp::endpoint& endpoint);
+  asio::awaitable<void> accept();
+
+  server_config config;
+  backend actors;
+  std::unique_ptr<service> app;
+  std::vector<std::unique_ptr<io_thread>> threads;
+  std::optional<tcp::acceptor> acceptor; ///< lives on the first thread
+  std::uint16_t port = 0;
+};
+
+result<void> server::state::listen(const tcp::endpoint& endpoint) {
+  beast::error_code failure;
+  acceptor.emplace(threads.front()->context());
+  acceptor->open(endpoint.protocol(), failure);
+  if (!failure)
+    acceptor->set_option(asio::socket_base::reuse_address{true}, failure);
+  if (!failure)
+    acceptor->bind(endpoint, failure);
+  if (!failure)
+    acceptor->listen(backlog, failure);
+  if (failure)
+    return fail(errc::io_failed,
+                fmt::format("cannot listen on {} port {}: {}", config.address, config.port, failure.message()));
+  port = acceptor->local_endpoint().port();
+  return {};
+}
+
+/// Deals connections out to the threads in turn. Some above the limit are let in to be told 503; past those, newcomers
+/// wait in the kernel's queue.
+asio::awaitable<void> server::state::accept() {
+  const auto limit = config.limits.connections;
+  const auto ceiling = limit + limit / 16 + 16;
+  asio::steady_timer pause{threads.front()->context()};
+  for (std::size_t next = 0; acceptor->is_open();) {
+    if (app->connections >= ceiling) {
+      pause.expires_after(std::chrono::milliseconds(20));
+      co_await pause.async_wait(as_result);
+      continue;
+    }
+    auto& thread = *threads[next++ % threads.size()];
+    auto [failure, socket] = co_await acceptor->async_accept(thread.context(), as_result);
+    if (failure == asio::error::operation_aborted)
+      co_return;
+    if (failure) {
+      spdlog::warn("cannot accept a connection: {}", failure.message());
+      pause.expires_after(std::chrono::milliseconds(100));
+      co_await pause.async_wait(as_result);
+      continue;
+    }
+    thread.adopt(std::move(socket), app->connections >= limit);
+  }
+}
+
+server::server(server_config config, backend actors)
+    : state_(std::make_unique<state>(std::move(config), std::move(actors))) {}
+
+server::~server() {
+  stop(std::chrono::milliseconds(0));
+}
+
+result<void> server::start() {
+  const auto endpoint = endpoint_of(state_->config);
+  if (!endpoint)
+    return tl::unexpected(endpoint.error());
+  auto app = make_service(state_->config, state_->actors);
+  if (!app)
+    return tl::unexpected(app.error());
+  raise_file_limit();
+  state_->app = std::move(*app);
+  for (unsigned i = 0; i < std::max(1u, state_->config.threads); ++i)
+    state_->threads.push_back(std::make_unique<io_thread>(*state_->app));
+  if (auto listening = state_->listen(*endpoint); !listening)
+    return listening;
+  asio::co_spawn(state_->threads.front()->context(), state_->accept(), asio::detached);
+  for (auto& thread : state_->threads)
+    thread->start();
+  return {};
+}
+
+void server::stop(std::chrono::milliseconds grace) {
+  if (!state_->acceptor)
+    return;
+  // On its own thread, and before the threads go: a connection that was accepted is either adopted or closed.
+  asio::post(state_->threads.front()->context(), [this] {
+    beast::error_code ignored;
+    state_->acceptor->close(ignored);
+  });
+  for (auto& thread : state_->threads)
+    thread->stop(grace);
+  for (auto& thread : state_->threads)
+    thread->join();
+  state_->acceptor.reset();
+  state_->threads.clear();
+}
+
+std::uint16_t server::port() const {
+  return state_->port;
+}
+
+} // namespace vp::http

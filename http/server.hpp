@@ -1,0 +1,58 @@
+#pragma once
+
+#include "actors/interfaces.hpp"
+#include "http/limits.hpp"
+
+#include <prometheus/registry.h>
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+namespace vp::http {
+
+/// The actors that answer, and where everybody counts.
+struct backend {
+  caf::actor_system& system; ///< must outlive the server
+  session_manager_actor sessions;
+  catalog_actor catalog;
+  event_hub_actor events;
+  dispatcher_actor dispatcher;
+  std::shared_ptr<prometheus::Registry> registry;
+};
+
+struct server_config {
+  std::string address = "127.0.0.1"; ///< IPv4 or IPv6
+  std::uint16_t port = 8000;         ///< 0: any that is free
+  unsigned threads = 2;
+  std::filesystem::path data_dir = "data"; ///< its `uploads` is served at `/media/uploads`
+  std::filesystem::path client_dir;        ///< the pages, with the libraries below `lib`; may be empty
+  http::limits limits;
+};
+
+/// The HTTP server. It has no state of its own: what it knows it asks the actors for, and files come straight from
+/// disk.
+class server {
+public:
+  server(server_config config, backend actors);
+  ~server(); ///< stops at once
+
+  /// Binds and serves. `invalid_request` for an address that is none, `io_failed` when the port or a folder can't be
+  /// had. Raises the process's limit of open files to what the system allows.
+  result<void> start();
+
+  /// Accepts no more, ends streams and idle connections, lets responses under way finish for at most `grace`. Blocks
+  /// until all is over. Again is harmless.
+  void stop(std::chrono::milliseconds grace = std::chrono::seconds(5));
+
+  /// The port it listens on, once started.
+  std::uint16_t port() const;
+
+private:
+  struct state;
+  std::unique_ptr<state> state_;
+};
+
+} // namespace vp::http

@@ -1,0 +1,99 @@
+#include "tests/http/live_server.hpp"
+
+#include <sodium.h>
+
+#include <stdexcept>
+#include <thread>
+
+namespace vp::http {
+
+namespace {
+
+template <class T>
+T must(result<T> outcome) {
+  if (!outcome)
+    throw std::runtime_error{outcome.error().text};
+  if constexpr (!std::is_void_v<T>)
+    return std::move(*outcome);
+}
+
+} // namespace
+
+live_server::actors_config::actors_config() {
+  vp::add_message_types(*this);
+  set("scheduler.policy", caf::atom("sharing"));
+}
+
+live_server::live_server(const adjust& change) {
+  if (sodium_init() < 0)
+    throw std::runtime_error{"libsodium does not start"};
+  config_.port = 0;
+  config_.data_dir = folder_.path() / "data";
+  folder_.write("client/index.html", "<!doctype html><title>library</title>");
+  folder_.write("client/docs.html", "<!doctype html><title>docs</title>");
+  folder_.write("client/lib/player.mjs", "export {};");
+  config_.client_dir = folder_.path() / "client";
+  if (change)
+    change(config_);
+
+  const data_folder data{config_.data_dir};
+  std::filesystem::create_directories(data.uploads());
+  auto db = must(database::open(data.database()));
+  must(recover(*db, data, true));
+  catalog_ = system_.spawn<caf::detached>(vp::catalog, catalog_config{std::move(db), data});
+  event_hub_config hub;
+  hub.catalog = catalog_;
+  hub.idle = std::chrono::seconds(1);
+  events_ = system_.spawn(event_hub, hub);
+  dispatcher_ = system_.spawn(vp::dispatcher, dispatcher_config{});
+  session_manager_config sessions;
+  sessions.catalog = catalog_;
+  sessions.folder = data;
+  sessions.headroom = 0;
+  sessions_ = system_.spawn<caf::detached>(session_manager, sessions);
+  server_ = std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, dispatcher_, registry_});
+  if (auto listening = server_->start(); !listening) {
+    end(); // a destructor runs only for what was constructed
+    throw std::runtime_error{listening.error().text};
+  }
+}
+
+live_server::~live_server() {
+  end();
+}
+
+void live_server::end() {
+  server_.reset();
+  for (const auto& who : {sessions_.address(), dispatcher_.address(), events_.address(), catalog_.address()})
+    caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
+}
+
+void live_server::complete(const std::string& hash) {
+  caf::scoped_actor self{system_};
+  const auto failed = [](const caf::error& problem) { throw std::runtime_error{from_caf(problem).text}; };
+  const auto patience = std::chrono::seconds(10);
+  claimed_job claimed;
+  self->request(catalog_, patience, claim_atom_v, hash, std::string{"test"}, std::string{}, caf::timespan{patience})
+      .receive([&](claimed_job& job) { claimed = std::move(job); }, failed);
+  self->request(catalog_, patience, plan_atom_v, claimed.claim, media::analysis{}).receive([] {}, failed);
+  self->request(catalog_, patience, complete_atom_v, claimed.claim).receive([](const video&) {}, failed);
+}
+
+double live_server::connections() const {
+  for (const auto& family : registry_->Collect())
+    if (family.name == "vidpipeline_http_connections")
+      return family.metric.front().gauge.value;
+  return 0;
+}
+
+bool live_server::wait_for_connections(std::size_t wanted) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+  while (connections() != static_cast<double>(wanted)) {
+    if (std::chrono::steady_clock::now() > end)
+      return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
+}
+
+} // namespace vp::http

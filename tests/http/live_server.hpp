@@ -1,0 +1,58 @@
+#pragma once
+
+#include "actors/catalog.hpp"
+#include "actors/dispatcher.hpp"
+#include "actors/error.hpp"
+#include "actors/event_hub.hpp"
+#include "actors/recover.hpp"
+#include "actors/session_manager.hpp"
+#include "http/server.hpp"
+#include "tests/http/temporary_folder.hpp"
+
+#include <caf/all.hpp>
+
+#include <chrono>
+#include <functional>
+#include <memory>
+
+namespace vp::http {
+
+/// A server with the actors that it asks, over a folder of its own. Nothing is transcoded: uploads end as `queued`.
+class live_server {
+public:
+  using adjust = std::function<void(server_config&)>;
+
+  explicit live_server(const adjust& change = {});
+  ~live_server();
+
+  std::uint16_t port() const { return server_->port(); }
+  const temporary_folder& folder() const { return folder_; }
+  const std::filesystem::path& data() const { return config_.data_dir; }
+  /// As a transcode job would end it.
+  void complete(const std::string& hash);
+  void stop(std::chrono::milliseconds grace) { server_->stop(grace); }
+  /// Waits until so many connections are open.
+  bool wait_for_connections(std::size_t wanted);
+  double connections() const;
+
+private:
+  /// The actors' system waits for them, so each is told.
+  void end();
+
+  struct actors_config : caf::actor_system_config {
+    actors_config();
+  };
+
+  temporary_folder folder_;
+  server_config config_;
+  actors_config actors_config_;
+  caf::actor_system system_{actors_config_};
+  std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
+  catalog_actor catalog_;
+  event_hub_actor events_;
+  dispatcher_actor dispatcher_;
+  session_manager_actor sessions_;
+  std::unique_ptr<server> server_;
+};
+
+} // namespace vp::http
