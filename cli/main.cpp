@@ -1,0 +1,32 @@
+#include "cli/commands.hpp"
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+
+int main(int argc, char** argv) {
+  CLI::App app{"VidPipeline: upload a video, and it plays as HLS and DASH.", "vidpipeline"};
+  app.set_version_flag("--version", VIDPIPELINE_VERSION);
+  app.set_config("--config", "vidpipeline.toml",
+                 "Configuration file: a section for each command, a key for each option")
+      ->envname("VIDPIPELINE_CONFIG");
+  app.require_subcommand(1);
+  app.footer("Every option can also be set in the configuration file and as VIDPIPELINE_<OPTION> in the environment.");
+
+  int exit_code = EXIT_SUCCESS;
+  vp::cli::add_serve(app, exit_code);
+  vp::cli::add_upload(app, exit_code);
+  vp::cli::add_list(app, exit_code);
+  vp::cli::add_show(app, exit_code);
+  vp::cli::add_retry(app, exit_code);
+  vp::cli::add_delete(app, exit_code);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    return app.exit(problem);
+  } catch (const std::exception& problem) {
+    std::cerr << "vidpipeline: " << problem.what() << '\n';
+    return EXIT_FAILURE;
+  }
+  return exit_code;
+}

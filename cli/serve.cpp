@@ -1,0 +1,160 @@
+#include "actors/pipeline.hpp"
+#include "cli/commands.hpp"
+#include "cli/logging.hpp"
+#include "http/server.hpp"
+
+#include <fmt/format.h>
+#include <spdlog/spdlog.h>
+
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <iostream>
+#include <pthread.h>
+#include <thread>
+#include <unistd.h>
+
+namespace vp::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+
+struct serve_options {
+  http::server_config http;
+  pipeline_config pipeline;
+  double upload_expiry_hours = 24 * 7;
+  double segment_timeout_seconds = 300;
+  std::string log_level = "info";
+  std::string log_format = "text";
+};
+
+/// The signals that end the server. Blocked in every thread, so that only `wait` sees them.
+class end_signals {
+public:
+  end_signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+    // A peer that goes away is an error of the write, not the end of the process.
+    std::signal(SIGPIPE, SIG_IGN);
+  }
+
+  int wait() const {
+    int signal = 0;
+    sigwait(&set_, &signal);
+    return signal;
+  }
+
+private:
+  sigset_t set_{};
+};
+
+/// Ends the process when an orderly end takes longer than promised. What is on disk is consistent at any moment.
+class end_limit {
+public:
+  explicit end_limit(std::chrono::milliseconds limit)
+      : thread_([limit, this](const std::stop_token& stop) {
+          std::mutex mutex;
+          std::unique_lock lock{mutex};
+          if (!ended_.wait_for(lock, stop, limit, [] { return false; }) && !stop.stop_requested()) {
+            spdlog::warn("some work did not end in time; it is taken up again at the next start");
+            spdlog::shutdown();
+            _exit(EXIT_SUCCESS);
+          }
+        }) {}
+
+private:
+  std::condition_variable_any ended_;
+  std::jthread thread_;
+};
+
+/// The pages: beside the program as it is built, or where it was installed.
+std::filesystem::path find_client() {
+  std::error_code problem;
+  auto program = std::filesystem::read_symlink("/proc/self/exe", problem);
+  for (auto candidate : {"../client", "../share/vidpipeline/client"})
+    if (auto folder = program.parent_path() / candidate; std::filesystem::exists(folder / "index.html", problem))
+      return folder.lexically_normal();
+  return {};
+}
+
+result<void> serve(serve_options options) {
+  end_signals signals;
+  start_logging(options.log_level, options.log_format);
+  if (options.http.client_dir.empty())
+    options.http.client_dir = find_client();
+  options.http.data_dir = options.pipeline.data;
+  options.pipeline.upload_expiry = std::chrono::seconds(static_cast<std::int64_t>(options.upload_expiry_hours * 3600));
+  options.pipeline.segment_timeout = std::chrono::seconds(static_cast<std::int64_t>(options.segment_timeout_seconds));
+  options.http.limits.chunk = options.pipeline.max_chunk_size;
+
+  auto registry = std::make_shared<prometheus::Registry>();
+  system_config config;
+  caf::actor_system system{config};
+  auto actors = pipeline::start(system, options.pipeline, registry);
+  if (!actors)
+    return tl::unexpected(actors.error());
+  auto& started = **actors;
+  http::server server{
+      options.http, {system, started.sessions(), started.catalog(), started.events(), started.dispatcher(), registry}};
+  if (auto listening = server.start(); !listening)
+    return listening;
+  spdlog::info("listening on http://{}:{}", options.http.address, server.port());
+
+  auto signal = signals.wait();
+  spdlog::info("{}: ending", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  end_limit limit{9500ms};
+  std::jthread drain{[&] { started.drain(8s); }};
+  server.stop(5s);
+  drain.join();
+  actors->reset();
+  system.await_all_actors_done();
+  spdlog::info("ended");
+  return {};
+}
+
+} // namespace
+
+void add_serve(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<serve_options>();
+  auto* command = app.add_subcommand("serve", "Serve the library, take uploads and transcode them");
+  option(*command, "address", options->http.address, "Address to listen on; 0.0.0.0 for every network");
+  option(*command, "port", options->http.port, "Port to listen on; 0 for any that is free");
+  option(*command, "data", options->pipeline.data, "Folder of the videos and the database");
+  option(*command, "client", options->http.client_dir, "Folder of the pages, if not those that belong to this program");
+  option(*command, "encoder", options->pipeline.settings.encoder,
+         "Video encoder: auto, libx264, h264_videotoolbox; libx264 where it does not open");
+  option(*command, "preset", options->pipeline.settings.preset, "x264's preset, from ultrafast to placebo");
+  option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")->check(CLI::Range(0, 51));
+  option(*command, "encoders", options->pipeline.encoders, "Segments encoded at the same time; 0 for one a core")
+      ->check(CLI::Range(0, 256));
+  option(*command, "jobs", options->pipeline.jobs, "Videos transcoded at the same time; 0 for 2 an encoder, at least 4")
+      ->check(CLI::Range(0, 1024));
+  option(*command, "max-file-size", options->pipeline.max_file_size,
+         "Largest upload, bytes, with MB, GB, ... if wanted")
+      ->transform(CLI::AsSizeValue(false));
+  option(*command, "max-chunk-size", options->pipeline.max_chunk_size, "Largest chunk")
+      ->transform(CLI::AsSizeValue(false));
+  option(*command, "max-open-uploads", options->pipeline.max_open_uploads, "Uploads that may be open at once");
+  option(*command, "upload-expiry", options->upload_expiry_hours, "Hours until an abandoned upload is removed")
+      ->check(CLI::PositiveNumber);
+  option(*command, "segment-timeout", options->segment_timeout_seconds, "Seconds that one segment may take to encode")
+      ->check(CLI::PositiveNumber);
+  option(*command, "max-connections", options->http.limits.connections, "HTTP connections at once");
+  option(*command, "http-threads", options->http.threads, "Threads for HTTP")->check(CLI::Range(1, 64));
+  option(*command, "log-level", options->log_level, "trace, debug, info, warn, err, critical or off")
+      ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
+  option(*command, "log-format", options->log_format, "text, or json for an object a line")
+      ->check(CLI::IsMember({"text", "json"}));
+  command->callback([options, &exit_code] {
+    if (auto outcome = serve(*options); !outcome) {
+      std::cerr << "vidpipeline: " << outcome.error().text << '\n';
+      exit_code = EXIT_FAILURE;
+    }
+  });
+}
+
+} // namespace vp::cli

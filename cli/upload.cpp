@@ -1,0 +1,280 @@
+#include "cli/api_client.hpp"
+#include "cli/commands.hpp"
+#include "cli/fingerprint.hpp"
+#include "cli/terminal.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <cstdlib>
+#include <deque>
+#include <filesystem>
+#include <iostream>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+namespace vp::cli {
+
+namespace {
+
+using namespace std::chrono_literals;
+using clock = std::chrono::steady_clock;
+using nlohmann::json;
+
+struct upload_options {
+  std::string file;
+  std::string server;
+  std::string title;
+  std::string description;
+  std::uint64_t chunk_size = 8U << 20U;
+  unsigned connections = 4;
+  bool wait = true;
+};
+
+/// Tries of one chunk before the upload is given up: the server may be starting again.
+constexpr int max_tries = 8;
+
+/// What the connections share: the chunks still to send, and what became of the others.
+class chunk_list {
+public:
+  chunk_list(std::deque<std::uint32_t> wanted, std::uint64_t bytes_done)
+      : wanted_(std::move(wanted)), done_(bytes_done) {}
+
+  /// The next chunk to send; nothing once all are taken or the upload has failed.
+  std::optional<std::uint32_t> take() {
+    std::lock_guard lock{mutex_};
+    if (wanted_.empty() || failure_)
+      return std::nullopt;
+    auto index = wanted_.front();
+    wanted_.pop_front();
+    return index;
+  }
+
+  void sent(std::uint64_t bytes) {
+    std::lock_guard lock{mutex_};
+    done_ += bytes;
+    changed_.notify_all();
+  }
+
+  void give_up(error problem) {
+    std::lock_guard lock{mutex_};
+    failure_ = std::move(problem);
+    changed_.notify_all();
+  }
+
+  void worker_ended() {
+    std::lock_guard lock{mutex_};
+    ++ended_;
+    changed_.notify_all();
+  }
+
+  /// Calls `show(bytes done)` now and then until so many workers have ended.
+  template <class Show>
+  result<void> wait(unsigned workers, Show show) {
+    std::unique_lock lock{mutex_};
+    while (ended_ < workers) {
+      changed_.wait_for(lock, 100ms);
+      show(done_);
+    }
+    if (failure_)
+      return tl::unexpected(*failure_);
+    return {};
+  }
+
+private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<std::uint32_t> wanted_;
+  std::uint64_t done_;
+  unsigned ended_ = 0;
+  std::optional<error> failure_;
+};
+
+/// Whether the same request may succeed a little later.
+bool is_passing(const error& problem) {
+  return problem.code == errc::io_failed || problem.code == errc::overloaded || problem.code == errc::timed_out
+         || problem.code == errc::internal || problem.code == errc::conflict;
+}
+
+result<void> send_chunk(api_client& api, media::byte_source& source, const std::string& hash, std::uint32_t index,
+                        std::uint64_t chunk_size) {
+  auto body = read_range(source, index * chunk_size, chunk_size);
+  if (!body)
+    return tl::unexpected(body.error());
+  for (int tried = 1;; ++tried) {
+    auto receipt = api.post_bytes(fmt::format("/videos/upload_chunk/{}/{}", hash, index), *body);
+    if (receipt)
+      return {};
+    if (tried == max_tries || !is_passing(receipt.error()))
+      return tl::unexpected(receipt.error());
+    std::this_thread::sleep_for(250ms * (1 << std::min(tried, 5)));
+  }
+}
+
+/// One connection: sends chunks until none is left.
+void send_chunks(const upload_options& options, const std::string& hash, chunk_list& chunks) {
+  api_client api{options.server};
+  if (auto source = media::open_file(options.file); !source)
+    chunks.give_up(source.error());
+  else
+    while (auto index = chunks.take()) {
+      if (auto outcome = send_chunk(api, **source, hash, *index, options.chunk_size); outcome)
+        chunks.sent(std::min(options.chunk_size, (*source)->size() - *index * options.chunk_size));
+      else
+        chunks.give_up(outcome.error());
+    }
+  chunks.worker_ended();
+}
+
+result<void> send_missing(const upload_options& options, std::uint64_t size, const json& video) {
+  auto hash = video.value("video_hash", "");
+  auto missing = video.value("missing_chunks", std::deque<std::uint32_t>{});
+  if (missing.empty())
+    return {};
+  std::uint64_t wanted = 0;
+  for (auto index : missing)
+    wanted += std::min(options.chunk_size, size - index * options.chunk_size);
+  auto before = size - wanted;
+  if (before > 0)
+    fmt::print("Resuming: {} of {} are there\n", human_bytes(static_cast<double>(before)),
+               human_bytes(static_cast<double>(size)));
+  chunk_list chunks{std::move(missing), before};
+  std::vector<std::jthread> workers;
+  for (unsigned i = 0; i < options.connections; ++i)
+    workers.emplace_back([&] { send_chunks(options, hash, chunks); });
+  live_lines lines;
+  auto started = clock::now();
+  auto total = static_cast<double>(size);
+  auto line = [&](std::uint64_t done) {
+    auto seconds = std::chrono::duration<double>(clock::now() - started).count();
+    auto rate = static_cast<double>(done - before) / std::max(seconds, 1e-3);
+    auto left = rate > 0 ? (total - static_cast<double>(done)) / rate : -1;
+    return fmt::format("Uploading   {}  {} of {}  {}/s  {}", bar(static_cast<double>(done) / total),
+                       human_bytes(static_cast<double>(done)), human_bytes(total), human_bytes(rate),
+                       human_seconds(left));
+  };
+  std::uint64_t last = before;
+  auto outcome = chunks.wait(options.connections, [&](std::uint64_t done) {
+    last = done;
+    lines.show({line(done)});
+  });
+  if (outcome)
+    lines.show({line(last)}, true);
+  return outcome;
+}
+
+std::vector<std::string> progress_lines(const json& progress) {
+  auto left = progress.contains("eta_seconds") && progress["eta_seconds"].is_number()
+                  ? fmt::format("  {} left", human_seconds(progress["eta_seconds"].get<double>()))
+                  : std::string{};
+  std::vector<std::string> lines{fmt::format("{:<12}{} of {} segments{}", progress.value("phase", ""),
+                                             progress.value("segments_done", 0), progress.value("segments_total", 0),
+                                             left)};
+  for (auto& rendition : progress.value("renditions", json::array())) {
+    auto total = std::max(1.0, rendition.value("total", 0.0));
+    lines.push_back(fmt::format("  {:<10}{}", rendition.value("name", ""), bar(rendition.value("done", 0.0) / total)));
+  }
+  return lines;
+}
+
+/// The progress of a job that is done, made of the last that was seen of it.
+json all_done(json progress) {
+  progress["phase"] = "completed";
+  progress["segments_done"] = progress.value("segments_total", 0);
+  progress["eta_seconds"] = nullptr;
+  for (auto& rendition : progress["renditions"])
+    rendition["done"] = rendition["total"];
+  return progress;
+}
+
+/// Shows a video's transcode until it ends.
+result<void> follow(api_client& api, const std::string& hash) {
+  live_lines lines;
+  json seen;
+  for (int failures = 0;;) {
+    auto video = api.get("/videos/" + hash);
+    if (!video) {
+      if (++failures == max_tries || !is_passing(video.error()))
+        return tl::unexpected(video.error());
+      std::this_thread::sleep_for(1s);
+      continue;
+    }
+    failures = 0;
+    auto status = video->value("status", "");
+    if (status == "failed")
+      return fail(errc::broken_media, video->value("error", "the video could not be transcoded"));
+    if (status == "completed") {
+      if (seen.is_object())
+        lines.show(progress_lines(all_done(seen)), true);
+      return {};
+    }
+    if (auto progress = video->value("progress", json{}); progress.is_object()) {
+      seen = std::move(progress);
+      lines.show(progress_lines(seen));
+    }
+    std::this_thread::sleep_for(250ms);
+  }
+}
+
+result<void> upload(upload_options options) {
+  auto source = media::open_file(options.file);
+  if (!source)
+    return tl::unexpected(source.error());
+  if ((*source)->size() == 0)
+    return fail(errc::invalid_request, fmt::format("{} is empty", options.file));
+  if (options.title.empty())
+    options.title = std::filesystem::path{options.file}.filename().string();
+  auto identity = fingerprint(**source);
+  if (!identity)
+    return tl::unexpected(identity.error());
+
+  api_client api{options.server};
+  auto video =
+      api.post("/videos/init", json{{"title", options.title},
+                                    {"description", options.description},
+                                    {"file_size", (*source)->size()},
+                                    {"total_chunks", ((*source)->size() + options.chunk_size - 1) / options.chunk_size},
+                                    {"chunk_size", options.chunk_size},
+                                    {"fingerprint", *identity}});
+  if (!video)
+    return tl::unexpected(video.error());
+  auto hash = video->value("video_hash", "");
+  if (video->value("resumable", false)) {
+    if (auto sent = send_missing(options, (*source)->size(), *video); !sent)
+      return sent;
+    if (auto finalized = api.post("/videos/finalize/" + hash); !finalized)
+      return tl::unexpected(finalized.error());
+  }
+  if (options.wait)
+    if (auto outcome = follow(api, hash); !outcome)
+      return outcome;
+  fmt::print("{} {}/streaming.html?v={}\n", options.wait ? "Watch:" : "It will play at:", options.server, hash);
+  return {};
+}
+
+} // namespace
+
+void add_upload(CLI::App& app, int& exit_code) {
+  auto options = std::make_shared<upload_options>();
+  auto* command = app.add_subcommand("upload", "Upload a video, resuming where an earlier try ended");
+  command->add_option("file", options->file, "The video")->required()->check(CLI::ExistingFile);
+  server_option(*command, options->server);
+  option(*command, "title", options->title, "Its title; the file's name by default");
+  option(*command, "description", options->description, "Its description");
+  option(*command, "chunk-size", options->chunk_size, "Bytes of a chunk, with KB, MB, ... if wanted")
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{64} << 20U));
+  option(*command, "connections", options->connections, "Chunks in flight at once")->check(CLI::Range(1, 64));
+  command->add_flag("!--no-wait", options->wait, "Don't wait for the transcode");
+  command->callback([options, &exit_code] {
+    if (auto outcome = upload(*options); !outcome) {
+      std::cerr << "vidpipeline: " << outcome.error().text << '\n';
+      exit_code = EXIT_FAILURE;
+    }
+  });
+}
+
+} // namespace vp::cli

@@ -1,0 +1,64 @@
+import { MediaPlayer } from './lib/dashjs/dash.mediaplayer.min.js';
+import { rungName } from './rungs.js';
+
+export const name = 'DASH';
+export const library = `dash.js ${MediaPlayer().create().getVersion()}`;
+
+/** Plays a DASH manifest; the same promises as hls-player.js. */
+export function play(video, url, on, { at = 0 } = {}) {
+  if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
+    on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });
+    return { select() {}, current: () => null, bandwidth: () => NaN, destroy() {} };
+  }
+
+  const player = MediaPlayer().create();
+  const events = MediaPlayer.events;
+  let hasVideo = false;
+  const describe = ({ id, width, height, bandwidth }) => ({
+    id,
+    name: rungName(id, { width, height }),
+    width,
+    height,
+    bitrate: bandwidth,
+  });
+
+  player.on(events.STREAM_INITIALIZED, () => {
+    const renditions = player.getRepresentationsByType('video').map(describe);
+    hasVideo = renditions.length > 0;
+    on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
+  });
+  player.on(events.FRAGMENT_LOADING_COMPLETED, ({ request, response, error }) => {
+    if (error || request.type !== 'MediaSegment') return;
+    const audio = request.mediaType === 'audio';
+    on.segment({
+      start: request.startTime,
+      end: request.startTime + request.duration,
+      bytes: response?.byteLength ?? 0,
+      name: audio || !hasVideo ? 'audio' : describe(request.representation).name,
+      audio: audio && hasVideo,
+    });
+  });
+  player.on(events.ERROR, ({ error }) => {
+    const code = error?.code ?? error;
+    // dash.js reports only what it has given up on.
+    on.error({ fatal: true, text: `The stream can't be played. (${error?.message || `error ${code}`})` });
+  });
+  player.on(events.PLAYBACK_ERROR, ({ error }) => {
+    on.error({ fatal: true, text: `The stream can't be played. (${error?.message || 'the browser gave no reason'})` });
+  });
+  player.initialize(video, url, true, at || undefined);
+
+  return {
+    select(id) {
+      player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: id === null } } } });
+      // At once, not when what is in the buffer has been played.
+      if (id !== null) player.setRepresentationForTypeById('video', id, true);
+    },
+    current() {
+      const representation = hasVideo ? player.getCurrentRepresentationForType('video') : null;
+      return representation ? describe(representation) : null;
+    },
+    bandwidth: () => player.getAverageThroughput(hasVideo ? 'video' : 'audio') * 1000,
+    destroy: () => player.destroy(),
+  };
+}

@@ -1,0 +1,81 @@
+import Hls from './lib/hls.js/hls.min.mjs';
+import { rungName } from './rungs.js';
+
+export const name = 'HLS';
+export const library = `hls.js ${Hls.version}`;
+
+/**
+ * Plays a multivariant playlist. `on.renditions([{id, name, width, height, bitrate}])`, `on.segment({start, end, name, bytes})`
+ * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
+ *
+ * Answers {select(id | null), current(), bandwidth(), destroy()}; null as rendition is the player's own choice.
+ */
+export function play(video, url, on, { at = 0 } = {}) {
+  if (!Hls.isSupported()) return playNatively(video, url, on, at);
+
+  // Start level -1: a small fragment tells the bandwidth first, else the start would be the lowest rendition.
+  const hls = new Hls({
+    startPosition: at,
+    startLevel: -1,
+    workerPath: new URL('lib/hls.js/hls.worker.js', import.meta.url).href,
+  });
+  let recovered = 0;
+  const describe = (level, id) => ({ id, name: rungName(level.url[0], level), ...pick(level) });
+
+  hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    const renditions = hls.levels.map(describe).filter(({ height }) => height);
+    on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
+  });
+  hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag, stats }) => {
+    if (frag.sn === 'initSegment') return;
+    const level = hls.levels[frag.level];
+    const audio = frag.type === 'audio' || !level?.height;
+    on.segment({
+      start: frag.start,
+      end: frag.start + frag.duration,
+      bytes: stats.total,
+      name: audio ? 'audio' : rungName(level.url[0], level),
+      audio: frag.type === 'audio',
+    });
+  });
+  hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
+    // A request that hls.js itself gave up, for another rendition's.
+    if (details === Hls.ErrorDetails.INTERNAL_ABORTED) return;
+    if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < 2) {
+      hls.recoverMediaError();
+      on.error({ fatal: false, text: `Recovering from ${details}.` });
+    } else {
+      const text =
+        type === Hls.ErrorTypes.NETWORK_ERROR ? "The stream can't be loaded." : "The stream can't be played.";
+      on.error({ fatal, text: `${text} (${details})` });
+    }
+  });
+  hls.loadSource(url);
+  hls.attachMedia(video);
+
+  return {
+    select(id) {
+      if (id === null) hls.loadLevel = -1;
+      // At once, not when what is in the buffer has been played.
+      else hls.currentLevel = id;
+    },
+    current: () =>
+      hls.levels[hls.currentLevel]?.height ? describe(hls.levels[hls.currentLevel], hls.currentLevel) : null,
+    bandwidth: () => hls.bandwidthEstimate,
+    destroy: () => hls.destroy(),
+  };
+}
+
+const pick = ({ width, height, bitrate }) => ({ width, height, bitrate });
+
+/** Safari on older iPhones plays HLS by itself and has nothing to say about it. */
+function playNatively(video, url, on, at) {
+  if (!video.canPlayType('application/vnd.apple.mpegurl')) {
+    on.error({ fatal: true, text: "This browser can't play HLS: it lacks Media Source Extensions." });
+  } else {
+    video.src = url;
+    if (at) video.addEventListener('loadedmetadata', () => (video.currentTime = at), { once: true });
+    on.renditions([]);
+  }
+  return { select() {}, current: () => null, bandwidth: () => NaN, destroy: () => video.removeAttribute('src') };
+}

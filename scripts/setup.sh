@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Installs what is missing on this machine: Debian packages and npm packages, by name. Usage: setup.sh build [test]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+build_packages=(
+  build-essential ca-certificates ccache cmake ninja-build pkg-config git
+  libbrotli-dev libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev
+  libboost1.81-dev libcaf-dev libcli11-dev libcpp-httplib-dev libexpected-dev libfmt-dev libsodium-dev libspdlog-dev
+  libsqlite3-dev libsqlitecpp-dev libssl-dev nlohmann-json3-dev prometheus-cpp-dev zlib1g-dev
+)
+test_packages=(
+  catch2 chromium clang-16 clang-format-16 clang-tidy-16 curl ffmpeg fonts-dejavu-core forensics-samples-files
+  nginx-light opencv-doc procps python3 strace time wrk
+)
+
+packages=("${build_packages[@]}")
+[[ " $* " == *" test "* ]] && packages+=("${test_packages[@]}")
+command -v node >/dev/null || packages+=(nodejs)
+command -v npm >/dev/null || packages+=(npm)
+
+missing=()
+for package in "${packages[@]}"; do
+  [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" == ii* ]] || missing+=("$package")
+done
+if ((${#missing[@]})); then
+  sudo=()
+  ((EUID == 0)) || sudo=(sudo)
+  echo "Installing Debian packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+fi
+
+# Installs the npm packages of a folder when they are not those of its lock file.
+npm_packages() {
+  local stamp="$1/node_modules/.package-lock.json"
+  [[ -f $stamp && ! $1/package-lock.json -nt $stamp ]] && return
+  echo "Installing npm packages of $1/"
+  npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
+}
+npm_packages client
+npm_packages tests

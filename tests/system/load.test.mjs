@@ -1,0 +1,98 @@
+// Much at once: the same file twice, ten thousand idle connections, many videos, a full disk.
+
+import assert from 'node:assert/strict';
+import { readFile, rmdir } from 'node:fs/promises';
+import net from 'node:net';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { folderFor, makeClip, run, Server, temporaryFolder, until } from '../support/vidpipeline.mjs';
+
+async function residentBytes(server) {
+  const status = await readFile(`/proc/${server.child.pid}/status`, 'utf8');
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)[1]) * 1024;
+}
+
+test('two uploads of one file at once make one video', { timeout: 60_000 }, async (t) => {
+  const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 4, size: '320x180' });
+  const server = await Server.startFor(t);
+  const [first, second] = await Promise.all([1, 2].map(() => server.upload(bytes, { chunkSize: 16 << 10 })));
+  assert.equal(first, second);
+  assert.equal((await server.ended(first)).status, 'completed');
+  assert.equal((await server.get('/videos')).body.length, 1);
+});
+
+test('many videos at once all complete, and none waits for another to end', { timeout: 120_000 }, async (t) => {
+  const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 10, size: '320x180' });
+  const server = await Server.startFor(t);
+  const hashes = await Promise.all(Array.from({ length: 6 }, (_, i) => server.upload(bytes, { title: `clip ${i}` })));
+  await until(async () => {
+    const { body } = await server.get('/videos');
+    return body.filter((video) => video.status === 'processing' && video.progress?.segments_done > 0).length >= 2;
+  }, 60_000, 'two videos in progress at once');
+  for (const hash of hashes) assert.equal((await server.ended(hash)).status, 'completed');
+});
+
+test('10,000 idle connections cost little, and the server still answers', { timeout: 120_000 }, async (t) => {
+  const wanted = 10_000;
+  const server = await Server.startFor(t);
+  await server.get('/healthz');
+  const before = await residentBytes(server);
+  const sockets = [];
+  t.after(() => sockets.forEach((socket) => socket.destroy()));
+  for (let i = 0; i < wanted; i += 500) {
+    const opened = await Promise.all(Array.from({ length: 500 }, () => new Promise((resolve, reject) => {
+      // Four loopback addresses, since one pair of addresses runs out of ports.
+      const socket = net.connect({ port: server.port, host: '127.0.0.1', localAddress: `127.0.0.${1 + (i / 500) % 4}` });
+      socket.once('connect', () => resolve(socket)).once('error', reject);
+      socket.on('error', () => {});
+    })));
+    sockets.push(...opened);
+  }
+  const times = [];
+  for (let i = 0; i < 20; ++i) {
+    const begin = performance.now();
+    assert.equal((await server.get('/healthz')).status, 200);
+    times.push(performance.now() - begin);
+  }
+  const grown = (await residentBytes(server)) - before;
+  t.diagnostic(`memory +${Math.round(grown / 1e6)} MB, /healthz ${Math.max(...times).toFixed(1)} ms at most`);
+  assert.equal(sockets.filter((socket) => socket.destroyed).length, 0);
+  assert.ok(grown < 200e6, `${grown} bytes`);
+  assert.ok(times.sort((a, b) => a - b)[times.length / 2] < 100);
+});
+
+test('a full disk is 507, and the upload goes on once there is room', { timeout: 60_000 }, async (t) => {
+  const data = await temporaryFolder();
+  try {
+    // More than what an upload must leave free, and not much more.
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=96m', 'tmpfs', data]);
+  } catch {
+    await rmdir(data);
+    return t.skip('needs the right to mount a tmpfs');
+  }
+  const server = await Server.start({ data });
+  t.after(async () => {
+    await server.stop();
+    await run('umount', [data]);
+    await rmdir(data);
+  });
+  const tooLarge = await server.request('POST', '/videos/init', { title: 'large', file_size: 1 << 30, total_chunks: 1024 });
+  assert.equal(tooLarge.status, 507);
+  assert.ok(tooLarge.body.detail);
+
+  const chunkSize = 1 << 20;
+  const begun = await server.request('POST', '/videos/init',
+    { title: 'fits', file_size: 12 * chunkSize, total_chunks: 12, chunk_size: chunkSize });
+  assert.equal(begun.status, 200);
+  const send = (index) => server.request('POST', `/videos/upload_chunk/${begun.body.video_hash}/${index}`, Buffer.alloc(chunkSize, index));
+  assert.equal((await send(0)).status, 200);
+  const ballast = path.join(data, 'ballast');
+  await run('sh', ['-c', `dd if=/dev/zero of=${ballast} bs=64k 2>/dev/null || true`]);
+  const refused = await send(1);
+  assert.equal(refused.status, 507, JSON.stringify(refused.body));
+  assert.ok(refused.body.detail);
+  await run('rm', [ballast]);
+  for (let index = 1; index < 12; ++index) assert.equal((await send(index)).status, 200);
+  assert.equal((await server.video(begun.body.video_hash)).received_chunks, 12);
+});
