@@ -7,11 +7,10 @@ import { test } from 'node:test';
 
 import { clip, folderFor, program, run, Server } from '../support/vidpipeline.mjs';
 
-/** The number of frames of every video stream that FFmpeg finds. */
-async function frames(input, options = []) {
-  const { stdout } = await run('ffprobe', ['-v', 'error', ...options, '-count_frames', '-select_streams', 'v',
-    '-show_entries', 'stream=nb_read_frames', '-of', 'json', input]);
-  return JSON.parse(stdout).streams.map((stream) => Number(stream.nb_read_frames));
+/** The number of frames that decode in one video stream of a manifest. */
+async function frames(input, stream = 0) {
+  const { stdout } = await run('ffmpeg', ['-v', 'error', '-i', input, '-map', `0:v:${stream}`, '-f', 'framehash', '-']);
+  return stdout.split('\n').filter((line) => /^\d/.test(line)).length;
 }
 
 test('the film clip is complete in every rendition', { timeout: 300_000 }, async (t) => {
@@ -30,12 +29,14 @@ test('the film clip is complete in every rendition', { timeout: 300_000 }, async
     assert.equal(names.length, 5);
     for (const name of names) {
       const input = path.join(folder, 'hls', name);
-      assert.deepEqual(await frames(input, ['-allowed_extensions', 'ALL']), [720], name);
+      assert.equal(await frames(input), 720, name);
     }
   });
 
   await t.test('DASH has the same 720 frames in each representation', async () => {
-    assert.deepEqual(await frames(path.join(folder, 'dash/manifest.mpd')), [720, 720, 720, 720, 720]);
+    // One at a time: FFmpeg ends all of them at the end of the first.
+    const manifest = path.join(folder, 'dash/manifest.mpd');
+    for (let i = 0; i < 5; i++) assert.equal(await frames(manifest, i), 720, `representation ${i}`);
   });
 
   await t.test('both manifests name the same files', async () => {
