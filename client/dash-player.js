@@ -4,11 +4,14 @@ import { rungName } from './rungs.js';
 export const name = 'DASH';
 export const library = `dash.js ${MediaPlayer().create().getVersion()}`;
 
+const REQUESTS = ['MPD', 'InitializationSegment', 'MediaSegment'];
+const AWAY = 600; // seconds without the server before it gives up
+
 /** Plays a DASH manifest; the same promises as hls-player.js. */
 export function play(video, url, on, { at = 0 } = {}) {
   if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
     on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });
-    return { select() {}, current: () => null, bandwidth: () => NaN, destroy() {} };
+    return { select() {}, bandwidth: () => NaN, wake() {}, destroy() {} };
   }
 
   const player = MediaPlayer().create();
@@ -46,6 +49,7 @@ export function play(video, url, on, { at = 0 } = {}) {
   player.on(events.PLAYBACK_ERROR, ({ error }) => {
     on.error({ fatal: true, text: `The stream can't be played. (${error?.message || 'the browser gave no reason'})` });
   });
+  player.updateSettings({ streaming: { retryAttempts: Object.fromEntries(REQUESTS.map((type) => [type, AWAY])) } });
   player.initialize(video, url, true, at || undefined);
 
   return {
@@ -54,11 +58,8 @@ export function play(video, url, on, { at = 0 } = {}) {
       // At once, not when what is in the buffer has been played.
       if (id !== null) player.setRepresentationForTypeById('video', id, true);
     },
-    current() {
-      const representation = hasVideo ? player.getCurrentRepresentationForType('video') : null;
-      return representation ? describe(representation) : null;
-    },
     bandwidth: () => player.getAverageThroughput(hasVideo ? 'video' : 'audio') * 1000,
+    wake() {}, // It asks every second.
     destroy: () => player.destroy(),
   };
 }

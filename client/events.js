@@ -53,6 +53,11 @@ export class EventFeed {
     this.#wake?.();
   }
 
+  /** The server does all that is wanted of it: after the next break the first pause is short again. */
+  settle() {
+    this.#pause = 0;
+  }
+
   /** There is reason to believe that the connection is dead: take another. */
   reconnect() {
     this.#abort?.abort();
@@ -78,7 +83,6 @@ export class EventFeed {
         return;
       }
       alive();
-      this.#pause = 0;
       this.#on.opened();
 
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

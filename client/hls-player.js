@@ -4,11 +4,22 @@ import { rungName } from './rungs.js';
 export const name = 'HLS';
 export const library = `hls.js ${Hls.version}`;
 
+const POLICIES = ['manifestLoadPolicy', 'playlistLoadPolicy', 'fragLoadPolicy'];
+
+/** hls.js takes a request without an answer for a refused one; here the server may just be away for a while. */
+const patiently = ({ default: policy }) => ({
+  default: {
+    ...policy,
+    errorRetry: { ...policy.errorRetry, shouldRetry: (_, count, timeout, answer, retry) => retry || answer?.code === 0 },
+  },
+});
+
 /**
  * Plays a multivariant playlist. `on.renditions([{id, name, width, height, bitrate}])`, `on.segment({start, end, name, bytes})`
  * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
  *
- * Answers {select(id | null), current(), bandwidth(), destroy()}; null as rendition is the player's own choice.
+ * Answers {select(id | null), bandwidth(), wake(), destroy()}: null as rendition is the player's own choice, and `wake` tells
+ * that the server is there again.
  */
 export function play(video, url, on, { at = 0 } = {}) {
   if (!Hls.isSupported()) return playNatively(video, url, on, at);
@@ -17,6 +28,8 @@ export function play(video, url, on, { at = 0 } = {}) {
   const hls = new Hls({
     startPosition: at,
     startLevel: -1,
+    preserveManualLevelOnError: true,
+    ...Object.fromEntries(POLICIES.map((name) => [name, patiently(Hls.DefaultConfig[name])])),
     workerPath: new URL('lib/hls.js/hls.worker.js', import.meta.url).href,
   });
   let recovered = 0;
@@ -59,9 +72,11 @@ export function play(video, url, on, { at = 0 } = {}) {
       // At once, not when what is in the buffer has been played.
       else hls.currentLevel = id;
     },
-    current: () =>
-      hls.levels[hls.currentLevel]?.height ? describe(hls.levels[hls.currentLevel], hls.currentLevel) : null,
     bandwidth: () => hls.bandwidthEstimate,
+    wake() {
+      hls.stopLoad();
+      hls.startLoad(-1);
+    },
     destroy: () => hls.destroy(),
   };
 }
@@ -77,5 +92,5 @@ function playNatively(video, url, on, at) {
     if (at) video.addEventListener('loadedmetadata', () => (video.currentTime = at), { once: true });
     on.renditions([]);
   }
-  return { select() {}, current: () => null, bandwidth: () => NaN, destroy: () => video.removeAttribute('src') };
+  return { select() {}, bandwidth: () => NaN, wake() {}, destroy: () => video.removeAttribute('src') };
 }

@@ -9,7 +9,7 @@ const FLUSH = 200; // ms between two reports of one upload
  * lives in a SharedWorker, or in the page where there is none, and talks to pages through message ports.
  *
  * To a page: {type: "state", online, videos, uploads} once, then "server", "videos", "video", "gone", "upload", "ended" and
- * "notice". From a page: "hello", "bye", "add", "pause", "resume", "cancel", "poke".
+ * "notice". From a page: "hello", "bye", "add", "pause", "resume", "cancel".
  */
 export class Hub {
   #server;
@@ -59,7 +59,6 @@ export class Hub {
     else if (type === 'pause') this.#uploads.pause(key);
     else if (type === 'resume') this.#uploads.resume(key);
     else if (type === 'cancel') this.#uploads.cancel(key);
-    else if (type === 'poke') this.#poke();
   }
 
   #tell(message) {
@@ -93,6 +92,7 @@ export class Hub {
     this.#waiting = null;
     waiting.forEach((event) => this.#apply(event));
     this.#say(true);
+    this.#feed.settle();
     this.#uploads.poke();
     if (!this.#resumed) {
       this.#resumed = true;

@@ -147,12 +147,18 @@ function showCard(id, video) {
   return card.element;
 }
 
-/** Makes these the children of a list, moving only what is not where it belongs. */
+/** Makes these the children of a list, moving only what is not where it belongs: what moves loses the focus. */
 function place(list, elements) {
+  const focused = [...list.children].findIndex((child) => child.contains(document.activeElement));
+  for (const child of [...list.children]) if (!elements.includes(child)) child.remove();
   elements.forEach((element, index) => {
     if (list.children[index] !== element) list.insertBefore(element, list.children[index] ?? null);
   });
-  while (list.children.length > elements.length) list.lastElementChild.remove();
+  // Who works by keyboard goes on beside what is gone.
+  if (focused >= 0 && document.activeElement === document.body) {
+    const neighbour = list.children[Math.min(focused, elements.length - 1)]?.querySelector('a, button');
+    (neighbour ?? $('#choose')).focus();
+  }
 }
 
 // -- what people do ------------------------------------------------------------------------------------------------------

@@ -9,7 +9,6 @@ export class Link {
   #on;
   /** Whether uploads survive that this page is left. */
   outlivesPage = false;
-  shared = false;
 
   /** `on`: what to do with the hub's messages, by type; `on.alone()`: this page has a hub of its own. */
   constructor(server, on) {
@@ -44,7 +43,6 @@ export class Link {
       const worker = new SharedWorker(new URL('shared-worker.js', import.meta.url), options);
       // Some have shared workers but no modules in them, and say so only now.
       worker.onerror = () => this.#alone(server);
-      this.shared = true;
       this.outlivesPage = asked;
       this.#attach(worker.port);
       return true;
@@ -56,7 +54,7 @@ export class Link {
   #alone(server) {
     const { port1, port2 } = new MessageChannel();
     new Hub(server).attach(port2);
-    this.shared = this.outlivesPage = false;
+    this.outlivesPage = false;
     this.#attach(port1);
     this.#on.alone?.();
   }

@@ -59,13 +59,24 @@ export class Panel {
   /** Loads and plays. */
   start(url, poster) {
     this.#url = url;
+    this.#downloaded = 0;
+    this.#segments.clear();
+    this.#strip.replaceChildren(this.#head);
     if (poster) this.video.poster = poster;
     this.element.classList.toggle('audio-only', !poster);
     this.#open(0);
   }
 
-  get failed() {
-    return this.#failed;
+  /** The server is there again. */
+  wake() {
+    if (this.#failed) this.restart();
+    else this.#player?.wake();
+  }
+
+  /** Ends the player. */
+  stop() {
+    this.#player?.destroy();
+    this.#player = null;
   }
 
   /** Takes a new player, at the place where the old one gave up. */
@@ -143,6 +154,12 @@ export class Panel {
     this.#layOut();
   }
 
+  /** The rendition of the picture that is seen, not of the segment that is being loaded. */
+  #shown() {
+    const { videoWidth, videoHeight } = this.video;
+    return this.#renditions.find(({ width, height }) => width === videoWidth && height === videoHeight)?.name ?? null;
+  }
+
   /** A browser goes on with the pictures that it has decoded, or stands still on one: a seek to where it is shows the new. */
   #refresh(shown) {
     const { video } = this;
@@ -166,11 +183,11 @@ export class Panel {
   /** Shows the figures of this moment. */
   tick() {
     const { video } = this;
-    const current = this.#player?.current();
-    this.element.dataset.rendition = current?.name ?? '';
+    const shown = this.#shown();
+    this.#refresh(shown);
     const quality = video.getVideoPlaybackQuality?.();
     const figures = {
-      rendition: current?.name ?? (this.#renditions.length === 0 && video.readyState > 0 ? 'audio' : '–'),
+      rendition: shown ?? (this.#renditions.length === 0 && video.readyState > 0 ? 'audio' : '–'),
       picture: video.videoWidth ? `${video.videoWidth} × ${video.videoHeight}` : '–',
       bandwidth: bitrate(this.#player?.bandwidth()),
       buffer: `${bufferAhead(video).toFixed(1)} s`,

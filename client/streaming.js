@@ -15,6 +15,7 @@ const panels = [hls, dash].map((kind) => new Panel(kind));
 let video = null;
 let upload = null;
 let playing = false;
+let away = false;
 
 const link = connect({
   state(message) {
@@ -37,7 +38,8 @@ const link = connect({
     if (video) show(video);
   },
   online(now) {
-    if (now) panels.filter(({ failed }) => failed).forEach((panel) => panel.restart());
+    if (now && away) panels.forEach((panel) => panel.wake());
+    away = !now;
   },
 });
 
@@ -59,6 +61,7 @@ function missing(text) {
   say($('#notice'), text);
   $('#notice').hidden = false;
   $('#progress').replaceChildren();
+  stop();
 }
 
 function show(now) {
@@ -93,6 +96,12 @@ function start() {
   const poster = serverUrl(video.thumbnail_url);
   panels[0].start(serverUrl(video.hls_url), poster);
   panels[1].start(serverUrl(video.dash_url), poster);
+}
+
+function stop() {
+  playing = false;
+  $('#stage').hidden = true;
+  panels.forEach((panel) => panel.stop());
 }
 
 $('#players').append(...panels.map(({ element }) => element));

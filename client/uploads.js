@@ -6,6 +6,7 @@ import { forget, remember, remembered } from './memory.js';
 /** Requests at once, of all files together: a browser has six connections to a server, and the players want theirs. */
 const SLOTS = 2;
 const CHUNK_SIZE = 8 * 1024 * 1024;
+const DISAGREEMENTS = 3; // about what is there, in a row
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
 const RATE_WINDOW = 8_000;
@@ -190,6 +191,11 @@ export class UploadQueue {
       ...(file.type && { mime_type: file.type }),
     });
     const { uploaded_chunks: uploaded, missing_chunks: missing, resumable, ...rest } = video;
+    if (!this.#uploads.has(upload.key)) {
+      // It was cancelled while the server began it.
+      if (video.status === 'uploading') await call(this.#server, 'DELETE', `/videos/${video.video_hash}`);
+      return;
+    }
     if (!signal.aborted) upload.hash = video.video_hash;
     this.#on.video(rest);
     if (signal.aborted) return;
@@ -254,10 +260,11 @@ export class UploadQueue {
   }
 
   #trouble(upload, error) {
-    if (error instanceof ApiError && error.status === 409) {
-      // The server's idea of what is there is another one: init tells it.
-      upload.phase = 'init';
-    } else if (!(error instanceof ApiError) || !error.passing) {
+    const disagrees = error.status === 409 && upload.failures < DISAGREEMENTS;
+    const unheard = error.status === 0 && upload.phase === 'chunks';
+    // What the server has may be another thing than it could tell: init says what.
+    if (disagrees || unheard) upload.phase = 'init';
+    if (!disagrees && !error.passing) {
       const gone = error.status === 404;
       const unreadable = error.name === 'NotReadableError' || error.name === 'NotFoundError';
       const words = gone

@@ -155,6 +155,18 @@ test('everything can be done from the keyboard', { timeout: 300_000 }, async (t)
   await page.keyboard.press('Tab');
   await page.keyboard.press('Enter');
   await card(page, 'keys').waitFor({ state: 'detached' });
+  assert.equal(await page.evaluate(() => document.activeElement.textContent.trim()), 'Choose files…');
+});
+
+test('the interface is described, and can be tried', { timeout: 300_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const page = await (await browserFor(t)).newPage();
+  await page.goto(`${server.url}/docs`);
+  const operation = page.locator('.opblock', { has: page.locator('[data-path="/healthz"]') });
+  await operation.click();
+  await operation.getByText('Execute').click();
+  await operation.locator('.live-responses-table .response-col_status').getByText('200').waitFor();
+  await picture(page, 'docs');
 });
 
 test('it fits a phone, in light and dark', { timeout: 300_000 }, async (t) => {

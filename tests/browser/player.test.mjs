@@ -159,6 +159,11 @@ test('a page that is open before the video is done shows its progress and then p
   await picture(page, 'player-before');
   for (const kind of KINDS) await plays(page, kind, 1, 60_000);
   await assertNoErrors(page);
+
+  await server.request('DELETE', `/videos/${hash}`);
+  await page.getByTestId('notice').getByText('This video was deleted.').waitFor();
+  await page.getByTestId('stage').waitFor({ state: 'hidden' });
+  for (const kind of KINDS) assert.equal(await video(page, kind).evaluate(({ readyState }) => readyState), 0);
 });
 
 test('sound alone plays', { timeout: 300_000 }, async (t) => {
@@ -177,7 +182,7 @@ test('sound alone plays', { timeout: 300_000 }, async (t) => {
   await picture(page, 'player-audio');
 });
 
-test('players that lost the server go on when it is back', { todo: 'HLS does not always find back', timeout: 300_000 }, async (t) => {
+test('players that lost the server go on when it is back, in the chosen rendition', { timeout: 300_000 }, async (t) => {
   const network = await Network.startFor(t, server);
   const page = await openPage(await browserFor(t), `${network.url}/streaming.html?v=${film}`);
   for (const kind of KINDS) {
@@ -186,12 +191,18 @@ test('players that lost the server go on when it is back', { todo: 'HLS does not
   }
   await network.cut();
   await page.getByTestId('banner').waitFor();
-  // Beyond what is in the buffer, so that both must load.
-  for (const kind of KINDS) await choose(page, kind, '144p').catch(() => {});
+  // What is not in the buffer, so that both must load: another rendition, and another place.
+  for (const kind of KINDS) await player(page, kind).locator('input[data-rendition="480p"]').check({ force: true });
   await page.getByTestId('seek-both').fill('25');
+  await Promise.all(KINDS.map((kind) =>
+    until(() => video(page, kind).evaluate(({ readyState }) => readyState < 3), 60_000, `${kind} to run dry`)));
   await network.restore();
-  for (const kind of KINDS) await plays(page, kind, 26, 120_000);
-  for (const kind of KINDS) assert.equal(await player(page, kind).getByTestId('player-error').isVisible(), false);
+  for (const kind of KINDS) {
+    await plays(page, kind, 26);
+    await figure(page, kind, 'rendition').getByText('480p').waitFor();
+    assert.ok(await player(page, kind).locator('input[data-rendition="480p"]').isChecked());
+    assert.equal(await player(page, kind).getByTestId('player-error').isVisible(), false);
+  }
 });
 
 test('what is not there is said', { timeout: 300_000 }, async (t) => {

@@ -5,14 +5,15 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { folderFor, makeClip, root } from './vidpipeline.mjs';
+import { makeClip, remove, root, temporaryFolder } from './vidpipeline.mjs';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
-/** Opens a browser; its pages' errors fail the test at its end. `profile`: a folder, to come back to it later. */
+/** Opens a browser; its pages' errors, and what they want from elsewhere, fail the test at its end. `profile`: a folder, to come back to it later. */
 export async function browserFor(t, { profile, ...options } = {}) {
-  const context = await chromium.launchPersistentContext(profile ?? (await folderFor(t)), {
+  const folder = profile ?? (await temporaryFolder());
+  const context = await chromium.launchPersistentContext(folder, {
     executablePath: '/usr/bin/chromium',
     headless: true,
     args: FLAGS,
@@ -21,10 +22,15 @@ export async function browserFor(t, { profile, ...options } = {}) {
   });
   const errors = [];
   context.on('weberror', (error) => errors.push(error.error().stack ?? String(error.error())));
+  context.on('request', (request) => {
+    const { protocol, hostname } = new URL(request.url());
+    if (protocol.startsWith('http') && hostname !== '127.0.0.1') errors.push(`${request.url()} is on another machine`);
+  });
   // A busy machine may take its time.
   context.setDefaultTimeout(60_000);
   t.after(async () => {
     await context.close();
+    if (!profile) await remove(folder);
     if (errors.length > 0) throw new Error(`errors in pages:\n${errors.join('\n')}`);
   });
   return context;

@@ -34,10 +34,15 @@ export function temporaryFolder() {
   return mkdtemp(path.join(tmpdir(), 'vidpipeline-test-'));
 }
 
+/** Removes a folder, also one that somebody who is about to end still writes to. */
+export function remove(folder) {
+  return rm(folder, { recursive: true, force: true, maxRetries: 10 });
+}
+
 /** A folder that is removed when the test ends. */
 export async function folderFor(t) {
   const folder = await temporaryFolder();
-  t.after(() => rm(folder, { recursive: true, force: true }));
+  t.after(() => remove(folder));
   return folder;
 }
 
