@@ -95,8 +95,7 @@ std::string timestamp(std::int64_t milliseconds) {
 
 } // namespace
 
-// -- the connection
-// -----------------------------------------------------------------------------------------------------
+// -- the connection -------------------------------------------------------------------------------
 
 database::database(const std::filesystem::path& path, database_options options)
     : connection_(path.string(), SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE | SQLite::OPEN_FULLMUTEX,
@@ -166,8 +165,7 @@ database::full_sync::~full_sync() {
     db_.connection_.tryExec("PRAGMA synchronous = NORMAL");
 }
 
-// -- rows
-// ---------------------------------------------------------------------------------------------------------------
+// -- rows -----------------------------------------------------------------------------------------
 
 const char* database::select_by_hash() {
   static const auto text = fmt::format("SELECT {} FROM videos WHERE hash = ?", columns);
@@ -243,8 +241,7 @@ result<video> database::reread(const std::string& hash) {
   return std::move(found->video);
 }
 
-// -- the outbox
-// ---------------------------------------------------------------------------------------------------------
+// -- the outbox -----------------------------------------------------------------------------------
 
 std::uint64_t database::emit(const char* kind, const std::string& hash, video_status status, nlohmann::json extra) {
   auto data = extra.is_object() ? std::move(extra) : nlohmann::json::object();

@@ -49,6 +49,11 @@ size display_size(const media::video_stream& stream) {
   return x;
 }
 
+/// The process of an owner, which is `process/job`.
+std::string_view process_of(std::string_view owner) {
+  return owner.substr(0, owner.find('/'));
+}
+
 std::string joined(const std::vector<std::string>& sentences) {
   std::string text;
   for (auto& one : sentences)
@@ -77,6 +82,17 @@ void database::set_failed(const row& which, const std::string& reason) {
   emit("failed", hash, video_status::failed, {{"error", reason}});
 }
 
+/// Whoever ends the process takes every job in it along, and the count of starts can't tell which of them it was. So a
+/// last start is made beside none that has yet to store a fragment, and none begins beside it until it stores one.
+bool database::must_wait_alone(const row& which) {
+  auto& others = query("SELECT coalesce(max(attempts), 0) FROM videos WHERE id <> ? AND status = 'processing' "
+                       "AND epoch <> 0 AND expires > ?",
+                       which.video.id, now());
+  others.executeStep();
+  auto most = others.getColumn(0).getUInt();
+  return most >= max_attempts || (most > 0 && which.video.attempts + 1 == max_attempts);
+}
+
 result<claimed_job> database::claim_job(const std::string& hash, const std::string& owner, const std::string& url,
                                         std::chrono::nanoseconds lifetime) {
   auto answer = write([&]() -> result<std::optional<claimed_job>> {
@@ -86,17 +102,25 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
     auto& video = found->video;
     if (video.status != video_status::queued && video.status != video_status::processing)
       return vp::fail(errc::conflict, std::string{"there is nothing to do: the video is "} + to_string(video.status));
-    if (found->epoch != 0 && found->expires > now() && found->owner != owner)
+    auto live = found->epoch != 0 && found->expires > now();
+    if (live && process_of(found->owner) != process_of(owner))
       return vp::fail(errc::conflict, "another server is at work on this video");
-    if (video.attempts >= max_attempts) {
-      set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
-                             + " times and ended each time without a result.");
-      return std::nullopt;
+    auto epoch = found->epoch;
+    // The same words again, after an answer that got lost, are no other start.
+    if (!live || found->owner != owner) {
+      if (video.attempts >= max_attempts) {
+        set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
+                               + " times and ended each time without a result.");
+        return std::nullopt;
+      }
+      if (must_wait_alone(*found))
+        return vp::fail(errc::conflict, "a video that may have ended the server is tried alone");
+      epoch = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
+      run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
+          "updated_at = ? WHERE id = ?",
+          owner, url, epoch, now(), video.id);
     }
-    auto epoch = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
-    run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
-        "expires = ?, updated_at = ? WHERE id = ?",
-        owner, url, epoch, now() + milliseconds(lifetime), now(), video.id);
+    run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), video.id);
     claimed_job job;
     job.claim = {hash, owner, epoch};
     auto& texts = query("SELECT plan, segments FROM videos WHERE id = ?", video.id);
@@ -251,8 +275,7 @@ result<video> database::fail_job(const claim& mine, const std::string& reason) {
   });
 }
 
-// -- start-up
-// -----------------------------------------------------------------------------------------------------------
+// -- start-up -------------------------------------------------------------------------------------
 
 result<void> database::clear_claims() {
   return write([&]() -> result<void> {
@@ -275,8 +298,9 @@ result<void> database::requeue(const std::string& hash) {
     auto found = find(hash);
     if (!found)
       return tl::unexpected(found.error());
-    run("UPDATE videos SET status = 'queued', error = '', attempts = 0, progress = '', epoch = 0, expires = 0, "
-        "updated_at = ? WHERE id = ?",
+    // Without its plan it is analyzed again, which makes the init segments and the poster; the fragments stay.
+    run("UPDATE videos SET status = 'queued', error = '', attempts = 0, progress = '', plan = '', segments = '', "
+        "epoch = 0, expires = 0, updated_at = ? WHERE id = ?",
         now(), found->video.id);
     enqueue(hash, waiting_job::keep);
     emit("queued", hash, video_status::queued);

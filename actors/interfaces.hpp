@@ -97,8 +97,7 @@ CAF_END_TYPE_ID_BLOCK(vidpipeline)
 
 namespace vp {
 
-// -- the catalog
-// --------------------------------------------------------------------------------------------------------
+// -- the catalog ----------------------------------------------------------------------------------
 
 /// Whoever wants to know that rows were added to the outbox. It then reads them at its own pace.
 using outbox_listener = caf::typed_actor<
@@ -131,9 +130,9 @@ using catalog_actor = caf::typed_actor<
     // Forgets uploads that nothing has arrived for since so long; answers their hashes.
     caf::replies_to<expire_atom, caf::timespan>::with<std::vector<std::string>>,
 
-    // Starts a job: hash, owner, the owner's URL, how long the claim lives. Counts the start. `conflict` while another
-    // claim is live or there is nothing to do; the 4th start without a fragment in between ends the video as failed.
-    // Event `started`.
+    // Starts a job: hash, owner (`process/job`), the process's URL, how long the claim lives. Counts the start, once
+    // for one owner. `conflict` while another process's claim is live, while a start must be made alone, or when there
+    // is nothing to do; the 4th start without a fragment in between ends the video as failed. Event `started`.
     caf::replies_to<claim_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
     // Prolongs a claim.
     caf::replies_to<renew_atom, claim, caf::timespan>::with<void>,
@@ -168,8 +167,7 @@ using catalog_actor = caf::typed_actor<
     // The id of the newest event.
     caf::replies_to<last_atom>::with<std::uint64_t>>;
 
-// -- events
-// -------------------------------------------------------------------------------------------------------------
+// -- events ---------------------------------------------------------------------------------------
 
 /// The ordered log of what happened to each video. Readers pull, so a slow one costs nothing.
 using event_hub_actor = outbox_listener::extend<
@@ -179,8 +177,7 @@ using event_hub_actor = outbox_listener::extend<
     // The id of the newest event, for a reader that wants only what comes.
     caf::replies_to<last_atom>::with<std::uint64_t>>;
 
-// -- uploads
-// ------------------------------------------------------------------------------------------------------------
+// -- uploads --------------------------------------------------------------------------------------
 
 /// One upload's file and which bytes are present. Detached: it writes to disk.
 using upload_session_actor = caf::typed_actor<
@@ -207,8 +204,7 @@ using session_manager_actor = caf::typed_actor<
     // Deletes a video in any state: ends its upload or its job, then the row, then the files.
     caf::replies_to<remove_atom, std::string>::with<void>>;
 
-// -- queue and jobs
-// -------------------------------------------------------------------------------------------------------
+// -- queue and jobs -------------------------------------------------------------------------------
 
 /// Takes jobs from a queue, at most as many at once as it gave credit for.
 using job_consumer = caf::typed_actor<
@@ -266,8 +262,7 @@ using segmenter_actor = caf::typed_actor<
     // All fragments are there: writes the manifests and makes every file durable.
     caf::replies_to<finish_atom>::with<void>>;
 
-// -- encoders
-// -----------------------------------------------------------------------------------------------------------
+// -- encoders -------------------------------------------------------------------------------------
 
 /// Runs FFmpeg, one task at a time, in a detached actor of its own behind this one.
 using encoder_actor = caf::typed_actor<

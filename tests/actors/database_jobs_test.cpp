@@ -9,6 +9,7 @@ using strings = std::vector<std::string>;
 namespace {
 
 const std::string a = hash_of('a');
+const std::string b = hash_of('b');
 
 std::vector<stored_fragment> some_fragments() {
   return {{"720p-0000cafe", 0, 0, 48000, 100}, {"audio-0000cafe", 0, 0, 95232, 50}};
@@ -123,12 +124,50 @@ TEST_CASE_METHOD(test::storage, "a claim on a video that was deleted and begun a
   CHECK(db->get(a)->status == video_status::processing);
 }
 
-TEST_CASE_METHOD(test::storage, "an owner takes its own live claim over, the earlier one is stale then", "[database]") {
+TEST_CASE_METHOD(test::storage, "a process takes its own live claim over, the earlier one is stale then",
+                 "[database]") {
   queued(a);
-  auto first = claimed(a);
-  auto second = claimed(a);
+  auto first = claimed(a, "me/1");
+  auto second = claimed(a, "me/2");
   CHECK(db->renew(first, 30s).error().code == errc::stale);
   CHECK(db->renew(second, 30s));
+}
+
+TEST_CASE_METHOD(test::storage, "a claim that is asked for again after a lost answer is one start", "[database]") {
+  queued(a);
+  auto mine = claimed(a, "me/1");
+  for (auto i = 0; i < 5; ++i) {
+    wall += 20s;
+    auto again = db->claim_job(a, "me/1", "", 30s);
+    REQUIRE(again);
+    CHECK(again->claim == mine);
+    CHECK(again->video.attempts == 1);
+  }
+  auto all = kinds();
+  CHECK(std::count(all.begin(), all.end(), "started") == 1);
+}
+
+TEST_CASE_METHOD(test::storage, "a video that ends the server takes no other along", "[database]") {
+  queued(a);
+  queued(b);
+  for (auto start = 0; start < 2; ++start) {
+    claimed(a, "process/a" + std::to_string(start));
+    claimed(b, "process/b" + std::to_string(start));
+    wall += 31s; // it was killed
+  }
+  claimed(a, "process/a2");
+  CHECK(db->claim_job(b, "process/b2", "", 30s).error().code == errc::conflict);
+  wall += 31s;
+  CHECK(db->claim_job(a, "process/a3", "", 30s).error().code == errc::conflict);
+  CHECK(db->get(a)->status == video_status::failed);
+
+  // The innocent one has a start left, and the next one waits until it has shown that it is.
+  auto other = claimed(b, "process/b2");
+  auto c = test::hash_of('c');
+  queued(c);
+  CHECK(db->claim_job(c, "process/c", "", 30s).error().code == errc::conflict);
+  REQUIRE(db->store_fragments(other, some_fragments()));
+  CHECK(db->claim_job(c, "process/c", "", 30s));
 }
 
 TEST_CASE_METHOD(test::storage, "the 4th start without a fragment in between ends the video as failed", "[database]") {
