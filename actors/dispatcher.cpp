@@ -7,6 +7,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,10 @@ bool is_silence(const caf::error& problem) {
   return problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down;
 }
 
+caf::error too_many_losses() {
+  return to_caf(errc::encoder_failed, "every encoder that tried it was lost");
+}
+
 /// Whether this answer is what the task asked for, with a fragment for every rendition that has media there.
 bool fits(const segment_result& answer, const order& order, std::size_t index) {
   const auto& cell = order.cell(index);
@@ -50,7 +55,7 @@ bool fits(const segment_result& answer, const order& order, std::size_t index) {
 
 dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config config) {
   config_ = std::move(config);
-  self_->set_down_handler([this](caf::down_msg& down) { handle_down(down.source); });
+  self_->set_down_handler([this](caf::down_msg& down) { handle_down(down.source, down.reason); });
   return {
       [this](register_atom, const encoder_actor& encoder) { enlist(encoder); },
       [this](analyze_atom, analyze_task& task) -> caf::result<media::analysis> {
@@ -148,10 +153,10 @@ void dispatcher_state::settle(const std::string& video_hash) {
   closing_.erase(begin, end);
 }
 
-void dispatcher_state::handle_down(const caf::actor_addr& whom) {
+void dispatcher_state::handle_down(const caf::actor_addr& whom, const caf::error& why) {
   for (auto& [id, who] : workers_)
     if (who.handle.address() == whom) {
-      lose(id, caf::sec::request_receiver_down);
+      lose(id, why);
       return;
     }
   std::vector<std::string> gone;
@@ -180,7 +185,10 @@ void dispatcher_state::dispatch() {
 }
 
 bool dispatcher_state::has_credit(const video_order& x) const {
-  return x.order.unstored() < workers_.size() + config_.slack;
+  auto most = workers_.size() + config_.slack;
+  auto all = std::accumulate(orders_.begin(), orders_.end(), std::size_t{0},
+                             [](std::size_t sum, const auto& one) { return sum + one.second.order.unstored(); });
+  return x.order.unstored() < most && all < 2 * most;
 }
 
 bool dispatcher_state::somebody_else_waits(const std::string& video_hash) const {
@@ -317,7 +325,7 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
     self_->delayed_send(self_, config_.rest, tick_atom_v, id);
   }
   if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
-    lose_task(std::move(*done), id, problem); // Not the task's fault.
+    lose_task(std::move(*done), id); // Not the task's fault.
   } else if (done->analysis) {
     fail_analysis(std::move(*done), problem);
   } else {
@@ -357,30 +365,31 @@ void dispatcher_state::lose(encoder_id id, const caf::error& why) {
   workers_.erase(id);
   config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
   self_->demonitor(who.handle.address());
-  spdlog::warn("encoder {} is lost: {}", id, caf::to_string(why));
+  auto orderly = why == caf::exit_reason::user_shutdown;
+  spdlog::log(orderly ? spdlog::level::debug : spdlog::level::warn, "encoder {} is lost: {}", id, caf::to_string(why));
   if (who.task) {
     self_->send(who.handle, cancel_atom_v, who.task->video_hash); // It may only be slow.
-    lose_task(std::move(*who.task), id, why);
+    lose_task(std::move(*who.task), id);
   }
   dispatch();
 }
 
 /// A task whose encoder let go of it for no fault of the task: first in line again, a bounded number of times.
-void dispatcher_state::lose_task(assignment task, encoder_id id, const caf::error& why) {
+void dispatcher_state::lose_task(assignment task, encoder_id id) {
   config_.metrics->losses.Increment();
   if (task.analysis) {
     auto& what = *task.analysis;
     if (task.unwanted)
       what.answer.deliver(to_caf(errc::cancelled, "cancelled"));
     else if (++what.losses > config_.losses)
-      what.answer.deliver(why);
+      what.answer.deliver(too_many_losses());
     else
       analyses_.push_front(std::move(what));
   } else if (!task.unwanted) {
     auto& x = orders_[task.video_hash];
     if (x.order.lost(task.index, id) > config_.losses) {
       x.order.give_up(task.index);
-      self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, why);
+      self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, too_many_losses());
     }
   }
   settle(task.video_hash);

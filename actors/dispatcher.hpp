@@ -25,7 +25,8 @@ struct dispatcher_config {
   std::uint32_t losses = 10;
   /// An encoder stays for so many adjacent segments of a video while others wait.
   std::uint32_t run = 4;
-  /// Segments of one video that are started and not stored: as many as there are encoders, and so many more.
+  /// Segments that are started and not stored: of one video as many as there are encoders, and so many more; of all
+  /// videos twice that.
   std::uint32_t slack = 2;
   /// How long an encoder is left alone that says it is busy with somebody else's task.
   caf::timespan rest = std::chrono::seconds(1);
@@ -92,7 +93,7 @@ private:
   void close(const std::string& video_hash);
   void drop_order(const std::string& video_hash);
   void settle(const std::string& video_hash);
-  void handle_down(const caf::actor_addr& whom);
+  void handle_down(const caf::actor_addr& whom, const caf::error& why);
 
   void dispatch();
   bool give_task(encoder_id id, worker& who);
@@ -110,7 +111,7 @@ private:
   void fail_segment(const assignment& task, encoder_id id, const caf::error& problem);
   void fail_analysis(assignment task, const caf::error& problem);
   void lose(encoder_id id, const caf::error& why);
-  void lose_task(assignment task, encoder_id id, const caf::error& why);
+  void lose_task(assignment task, encoder_id id);
 
   dispatcher_status status() const;
 

@@ -43,8 +43,7 @@ embedded_queue_impl::behavior_type embedded_queue_state::make_behavior(embedded_
   };
 }
 
-// -- consumers
-// ----------------------------------------------------------------------------------------------------------
+// -- consumers ------------------------------------------------------------------------------------
 
 embedded_queue_state::subscription* embedded_queue_state::find(const caf::actor_addr& consumer) {
   auto found = std::find_if(subscriptions_.begin(), subscriptions_.end(),
@@ -82,8 +81,7 @@ std::uint32_t embedded_queue_state::free_credit() const {
   return sum;
 }
 
-// -- deliveries
-// ---------------------------------------------------------------------------------------------------------
+// -- deliveries -----------------------------------------------------------------------------------
 
 void embedded_queue_state::pull() {
   auto wanted = free_credit();

@@ -112,8 +112,7 @@ struct chunk_receipt {
   friend bool operator==(const chunk_receipt&, const chunk_receipt&) = default;
 };
 
-// -- queue and events
-// ---------------------------------------------------------------------------------------------------
+// -- queue and events -----------------------------------------------------------------------------
 
 /// A message of the job queue. `id` is the queue's own.
 struct job {
@@ -233,8 +232,7 @@ struct dispatcher_status {
   std::uint32_t segments_waiting = 0;
 };
 
-// -- serialization
-// ------------------------------------------------------------------------------------------------------
+// -- serialization --------------------------------------------------------------------------------
 
 template <class I>
 typename I::result_type inspect(I& f, rendition_progress& x) {

@@ -35,13 +35,29 @@ std::string owner_name() {
 /// How a job's actors come to be.
 job_starter starter(caf::actor_system& system, const data_folder& folder, transcode_job_config settings,
                     const catalog_actor& catalog, const dispatcher_actor& dispatcher) {
-  return [=, &system](const std::string& hash, const finish_listener& listener) -> transcode_job_actor {
+  return [=, &system, count = 0U](const std::string& hash,
+                                  const finish_listener& listener) mutable -> transcode_job_actor {
     auto config = settings;
+    config.owner += fmt::format("/{}", ++count);
     config.video_hash = hash;
     config.source_path = folder.source(hash);
     auto writer = system.spawn<caf::detached>(segmenter, folder, hash);
     return system.spawn(transcode_job, std::move(config), catalog, dispatcher, writer, listener);
   };
+}
+
+/// Tells when one of these actors has ended though nobody asked it to.
+caf::behavior watcher(caf::event_based_actor* self, const std::map<caf::actor_addr, std::string>& whom,
+                      const std::function<void()>& on_failure) {
+  for (auto& [who, name] : whom)
+    self->monitor(who);
+  self->set_down_handler([whom, on_failure](const caf::down_msg& down) {
+    if (down.reason == caf::exit_reason::user_shutdown)
+      return;
+    spdlog::critical("the {} has ended: {}", whom.at(down.source), caf::to_string(down.reason));
+    on_failure();
+  });
+  return {[](tick_atom) {}};
 }
 
 result<std::shared_ptr<database>> open_database(const data_folder& folder, const pipeline_config& config) {
@@ -110,7 +126,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   job.owner = owner_name();
   job.settings = config.settings;
   job_manager_config manager;
-  manager.concurrency = config.jobs > 0 ? config.jobs : std::max(4U, 2 * encoders);
+  manager.concurrency = config.jobs;
   manager.metrics = transcoding;
   self.jobs_ =
       system.spawn(job_manager, manager, self.queue_, starter(system, folder, job, self.catalog_, self.dispatcher_));
@@ -125,6 +141,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   sessions.upload_expiry = config.upload_expiry;
   sessions.metrics = storage;
   self.sessions_ = system.spawn<caf::detached>(session_manager, sessions);
+  self.watcher_ = system.spawn(watcher, self.core(), config.on_failure);
   return made;
 }
 
@@ -136,10 +153,17 @@ void pipeline::drain(std::chrono::milliseconds limit) {
 }
 
 pipeline::~pipeline() {
-  // From the outside in, so that nobody asks an actor that has ended.
-  for (auto& who : {sessions_.address(), jobs_.address(), queue_.address(), encoders_.address(), dispatcher_.address(),
-                    events_.address(), catalog_.address()})
+  caf::anon_send_exit(watcher_, caf::exit_reason::user_shutdown);
+  for (auto& [who, name] : core())
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
+  system_.await_all_actors_done();
+}
+
+std::map<caf::actor_addr, std::string> pipeline::core() const {
+  return {
+      {sessions_.address(), "session manager"}, {jobs_.address(), "job manager"},      {queue_.address(), "queue"},
+      {encoders_.address(), "encoder pool"},    {dispatcher_.address(), "dispatcher"}, {events_.address(), "event hub"},
+      {catalog_.address(), "catalog"}};
 }
 
 } // namespace vp

@@ -9,6 +9,8 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,12 +21,14 @@ struct pipeline_config {
   std::filesystem::path data = "data";
   media::encode_settings settings;
   std::uint32_t encoders = 0;                            ///< 0: one a core
-  std::uint32_t jobs = 0;                                ///< transcoded at the same time; 0: 2 an encoder, 4 at least
+  std::uint32_t jobs = 32;                               ///< videos that share the encoders at the same time
   std::uint64_t max_file_size = std::uint64_t{5} << 30U; ///< bytes
   std::uint64_t max_chunk_size = std::uint64_t{64} << 20U;
   std::uint32_t max_open_uploads = 1000;
   caf::timespan upload_expiry = std::chrono::hours(24 * 7);
   caf::timespan segment_timeout = std::chrono::seconds(300);
+  /// Called from another thread when an actor that everything hangs on has ended by itself: the process should end.
+  std::function<void()> on_failure = [] {};
 };
 
 /// CAF as this program uses it.
@@ -43,6 +47,7 @@ public:
 
   pipeline(const pipeline&) = delete;
   pipeline& operator=(const pipeline&) = delete;
+  /// Ends all actors and waits for them: the folder's lock is held until nobody writes any more.
   ~pipeline();
 
   /// Takes no more jobs and puts back those in flight; at most `limit`.
@@ -56,8 +61,11 @@ public:
 private:
   pipeline(caf::actor_system& system, folder_lock lock) : system_(system), lock_(std::move(lock)) {}
 
+  /// The actors that everything hangs on, by name.
+  std::map<caf::actor_addr, std::string> core() const;
+
   caf::actor_system& system_;
-  folder_lock lock_; // first in, last out
+  folder_lock lock_; // declared before all who write there
   catalog_actor catalog_;
   event_hub_actor events_;
   job_queue_actor queue_;
@@ -65,6 +73,7 @@ private:
   job_manager_actor jobs_;
   session_manager_actor sessions_;
   caf::actor encoders_;
+  caf::actor watcher_;
 };
 
 } // namespace vp

@@ -23,16 +23,21 @@ bool is_there(const fs::path& path) {
   return fs::is_regular_file(path, problem);
 }
 
-bool is_whole(const data_folder& folder, const std::string& hash, const std::vector<stored_fragment>& fragments) {
+bool is_whole(const data_folder& folder, const video& video, const std::vector<stored_fragment>& fragments) {
+  auto& hash = video.hash;
   auto fragment_is_there = [&](const stored_fragment& x) {
     return has_size(folder.media(hash, x.rendition) / media::fragment_name(x.segment), x.size);
   };
   std::set<std::string> renditions;
   for (auto& x : fragments)
     renditions.insert(x.rendition);
-  auto init_is_there = [&](const std::string& id) { return is_there(folder.media(hash, id) / media::init_name()); };
+  auto head_is_there = [&](const std::string& id) {
+    return is_there(folder.media(hash, id) / media::init_name())
+           && is_there(folder.hls(hash) / (id.substr(0, id.rfind('-')) + ".m3u8"));
+  };
   return is_there(folder.hls(hash) / "playlist.m3u8") && is_there(folder.dash(hash) / "manifest.mpd")
-         && std::all_of(renditions.begin(), renditions.end(), init_is_there)
+         && (!video.has_poster || is_there(folder.poster(hash)))
+         && std::all_of(renditions.begin(), renditions.end(), head_is_there)
          && std::all_of(fragments.begin(), fragments.end(), fragment_is_there);
 }
 
@@ -85,7 +90,7 @@ public:
       auto fragments = db_.fragments(video.hash);
       if (!fragments)
         return tl::unexpected(fragments.error());
-      if (is_whole(folder_, video.hash, *fragments))
+      if (is_whole(folder_, video, *fragments))
         return {};
       if (!source_is_there)
         return lose(video);

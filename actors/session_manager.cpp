@@ -71,6 +71,20 @@ std::string video_hash(const upload_request& request) {
   return hex.data();
 }
 
+namespace {
+
+remover_actor::behavior_type remover() {
+  return {[](remove_atom, const std::string& path) -> caf::result<void> {
+    if (auto removed = remove_tree(path); !removed) {
+      spdlog::warn("{}", removed.error().text);
+      return to_caf(removed.error());
+    }
+    return caf::unit;
+  }};
+}
+
+} // namespace
+
 session_manager_impl::behavior_type session_manager(session_manager_state::pointer self,
                                                     session_manager_config config) {
   return self->state.make_behavior(std::move(config));
@@ -78,6 +92,7 @@ session_manager_impl::behavior_type session_manager(session_manager_state::point
 
 session_manager_impl::behavior_type session_manager_state::make_behavior(session_manager_config config) {
   config_ = std::move(config);
+  remover_ = config_.detached ? self_->spawn<caf::detached>(remover) : self_->spawn(remover);
   self_->set_down_handler([this](const caf::down_msg& down) { session_down(down.source); });
   self_->delayed_send(self_, config_.expiry_interval, tick_atom_v);
   return {
@@ -89,12 +104,12 @@ session_manager_impl::behavior_type session_manager_state::make_behavior(session
 }
 
 session_manager_state::~session_manager_state() {
+  caf::anon_send_exit(remover_, caf::exit_reason::user_shutdown);
   for (auto& [hash, session] : sessions_)
     caf::anon_send_exit(session, caf::exit_reason::user_shutdown);
 }
 
-// -- uploads
-// ------------------------------------------------------------------------------------------------------------
+// -- uploads --------------------------------------------------------------------------------------
 
 caf::result<upload_state> session_manager_state::init(const upload_request& request) {
   if (auto valid = check(request, config_.limits); !valid)
@@ -221,8 +236,7 @@ void session_manager_state::session_down(const caf::actor_addr& session) {
     remove_next(hash);
 }
 
-// -- removal
-// ------------------------------------------------------------------------------------------------------------
+// -- removal --------------------------------------------------------------------------------------
 
 caf::result<void> session_manager_state::remove(const std::string& hash) {
   auto promise = self_->make_response_promise();
@@ -259,21 +273,35 @@ void session_manager_state::remove_next(const std::string& hash) {
 void session_manager_state::remove_row(const std::string& hash) {
   self_->request(config_.catalog, config_.deadline, remove_atom_v, hash)
       .then([this, hash] { remove_files(hash); },
+            [this, hash](const caf::error& problem) {
+              if (from_caf(problem).code == errc::disk_full && removals_[hash].has_files)
+                make_room_for_removal(hash);
+              else
+                end_removal(hash, tl::unexpected(from_caf(problem)));
+            });
+}
+
+/// A full disk has no room to forget the row: the files go first. Start-up knows rows without files.
+void session_manager_state::make_room_for_removal(const std::string& hash) {
+  removals_[hash].has_files = false;
+  auto trash = move_to_trash(config_.folder, hash);
+  if (!trash) {
+    end_removal(hash, tl::unexpected(trash.error()));
+    return;
+  }
+  if (trash->empty()) {
+    remove_row(hash);
+    return;
+  }
+  self_->request(remover_, caf::infinite, remove_atom_v, trash->string())
+      .then([this, hash] { remove_row(hash); },
             [this, hash](const caf::error& problem) { end_removal(hash, tl::unexpected(from_caf(problem))); });
 }
 
 void session_manager_state::remove_files(const std::string& hash) {
   auto trash = move_to_trash(config_.folder, hash);
-  if (trash && !trash->empty()) {
-    auto work = [path = *trash] {
-      if (auto removed = remove_tree(path); !removed)
-        spdlog::warn("{}", removed.error().text);
-    };
-    if (config_.detached)
-      self_->spawn<caf::detached>(work);
-    else
-      self_->spawn(work);
-  }
+  if (trash && !trash->empty())
+    self_->send(remover_, remove_atom_v, trash->string());
   end_removal(hash, trash ? result<void>{} : tl::unexpected(trash.error()));
 }
 

@@ -52,6 +52,9 @@ result<void> check(const upload_request& request, const upload_limits& limits);
 /// The name of a video: the same file, cut the same way, is the same upload. 64 hex digits of a BLAKE2b hash.
 std::string video_hash(const upload_request& request);
 
+/// Removes folders, one after the other, and answers when one is gone: a large one takes a while.
+using remover_actor = caf::typed_actor<caf::replies_to<remove_atom, std::string>::with<void>>;
+
 /// The session manager's own interface: time to look for abandoned uploads.
 using session_manager_impl = session_manager_actor::extend<caf::reacts_to<tick_atom>>;
 
@@ -74,7 +77,8 @@ private:
 
   /// A video on its way out.
   struct removal {
-    bool has_row = true;                        ///< still in the catalog
+    bool has_row = true; ///< still in the catalog
+    bool has_files = true;
     std::vector<caf::response_promise> waiting; ///< for its end
   };
 
@@ -88,12 +92,14 @@ private:
   void remove_next(const std::string& hash);
   void remove_row(const std::string& hash);
   void remove_files(const std::string& hash);
+  void make_room_for_removal(const std::string& hash);
   void end_removal(const std::string& hash, const result<void>& answer);
   void expire();
   void session_down(const caf::actor_addr& session);
 
   pointer self_;
   session_manager_config config_;
+  remover_actor remover_;
   std::unordered_map<std::string, upload_session_actor> sessions_;
   std::unordered_map<std::string, std::vector<session_promise>> opening_;
   std::unordered_map<std::string, removal> removals_;

@@ -11,6 +11,12 @@
 
 namespace vp {
 
+namespace {
+
+constexpr auto fallback_encoder = "libx264";
+
+} // namespace
+
 transcode_job_state::~transcode_job_state() {
   caf::anon_send_exit(segmenter_, caf::exit_reason::user_shutdown);
 }
@@ -37,7 +43,7 @@ transcode_job_impl::behavior_type transcode_job_state::make_behavior(transcode_j
         auto cell = cells_.find(segment);
         if (stage_ == stage::encoding && video_hash == config_.video_hash && cell != cells_.end()
             && cell->second == cell_state::waiting)
-          fail_video(fmt::format("Segment {} can't be encoded: {}", segment, from_caf(why).text));
+          give_up_segment(segment, from_caf(why));
       },
       [this](progress_atom) { return snapshot(); },
       [this](cancel_atom, bool give_back) -> caf::result<void> {
@@ -81,7 +87,7 @@ void transcode_job_state::claim_video() {
     if (answer)
       claimed(*answer);
     else if (answer.error().code == errc::conflict)
-      find_out_why_not();
+      find_out_why_not(answer.error().text);
     else if (answer.error().code == errc::not_found)
       end(job_end::cancelled, answer.error().text);
     else
@@ -92,8 +98,8 @@ void transcode_job_state::claim_video() {
 }
 
 /// Somebody else is at work, or there is nothing to do.
-void transcode_job_state::find_out_why_not() {
-  auto answered = [this](result<video> answer) {
+void transcode_job_state::find_out_why_not(const std::string& reason) {
+  auto answered = [this, reason](result<video> answer) {
     if (stage_ == stage::ending)
       return;
     if (!answer)
@@ -105,7 +111,7 @@ void transcode_job_state::find_out_why_not() {
     else if (answer->status == video_status::uploading)
       end(job_end::cancelled, "the upload is not finished");
     else
-      end(job_end::busy, "another server is at work on this video");
+      end(job_end::busy, reason);
   };
   retrier_->ask<video>(catalog_, config_.request_timeout, answered, get_atom_v, config_.video_hash);
 }
@@ -170,16 +176,20 @@ void transcode_job_state::open(media::analysis what) {
     else
       fail_video("The video can't be stored: " + kept.error().text);
   };
-  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.request_timeout, answered, open_atom_v,
+  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.finish_timeout, answered, open_atom_v,
                                               std::move(what), known_fragments_);
 }
 
 // -- segments -------------------------------------------------------------------------------------
 
 void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kept) {
+  // What is kept is in the same order.
   std::vector<stored_fragment> gone;
+  auto next = kept.begin();
   for (const auto& x : known_fragments_)
-    if (std::find(kept.begin(), kept.end(), x) == kept.end())
+    if (next != kept.end() && *next == x)
+      ++next;
+    else
       gone.push_back(x);
   if (!gone.empty())
     write<void>([] {}, remove_atom_v, *claim_, gone);
@@ -215,12 +225,16 @@ void transcode_job_state::handle_result(const segment_result& what) {
     return;
   }
   cell->second = cell_state::storing;
-  auto written = [this, number = what.segment](result<std::vector<stored_fragment>> fragments) {
-    if (stage_ != stage::encoding)
+  auto written = [this, number = what.segment, plan = plan_number_](result<std::vector<stored_fragment>> fragments) {
+    if (stage_ != stage::encoding || plan != plan_number_)
       return;
     if (fragments)
-      write<void>([this, number, stored = *fragments] { handle_stored(number, stored); }, store_atom_v, *claim_,
-                  *fragments);
+      write<void>(
+          [this, number, plan, stored = *fragments] {
+            if (plan == plan_number_)
+              handle_stored(number, stored);
+          },
+          store_atom_v, *claim_, *fragments);
     else
       fail_video("The video can't be stored: " + fragments.error().text);
   };
@@ -241,6 +255,36 @@ void transcode_job_state::handle_stored(std::uint32_t number, const std::vector<
   changed_ = true;
   self_->send(dispatcher_, store_atom_v, config_.video_hash, number);
   package_if_done();
+}
+
+void transcode_job_state::give_up_segment(std::uint32_t number, const error& why) {
+  auto uses = [](const auto& rendition) {
+    return rendition.kind == media::media_kind::video && rendition.encoder != fallback_encoder;
+  };
+  if (why.code == errc::encoder_failed && std::any_of(plan_.renditions.begin(), plan_.renditions.end(), uses))
+    fall_back(why.text);
+  else
+    fail_video(fmt::format("Segment {} can't be encoded: {}", number, why.text));
+}
+
+/// The encoder opened and does not do it after all. Another one's segments would not fit between those that are there:
+/// everything is planned again, and the renditions get other ids.
+void transcode_job_state::fall_back(const std::string& reason) {
+  spdlog::warn("{}: {}; beginning again with {}", config_.video_hash, reason, fallback_encoder);
+  stage_ = stage::analyzing;
+  config_.settings.encoder = fallback_encoder;
+  ++plan_number_;
+  cells_.clear();
+  stored_.clear();
+  known_fragments_.clear();
+  unfinished_ = 0;
+  seconds_left_ = 0;
+  auto begin = [this] {
+    if (stage_ == stage::analyzing)
+      analyze();
+  };
+  self_->request(dispatcher_, config_.end_timeout, close_atom_v, config_.video_hash)
+      .then(begin, [begin](const caf::error&) { begin(); });
 }
 
 void transcode_job_state::package_if_done() {
@@ -280,11 +324,14 @@ void transcode_job_state::renew() {
   renew_at_ = self_->clock().now() + config_.renewal;
   self_->request(catalog_, config_.request_timeout, renew_atom_v, *claim_, config_.claim_lifetime)
       .then([] {},
-            [this](const caf::error& problem) {
-              // Anything else may be better the next time, well before the claim expires.
-              if (from_caf(problem).code == errc::stale)
-                end(job_end::cancelled, from_caf(problem).text);
-            });
+            // Anything but the claim's loss may be better the next time, well before it expires.
+            [this](const caf::error& problem) { check_claim(from_caf(problem)); });
+}
+
+/// Ends a job whose claim is lost. One that has asked for its own end learns from that whether it came in time.
+void transcode_job_state::check_claim(const error& why) {
+  if (why.code == errc::stale && stage_ < stage::packaging)
+    end(job_end::cancelled, why.text);
 }
 
 void transcode_job_state::publish() {
@@ -301,8 +348,7 @@ void transcode_job_state::publish() {
       .then([] {},
             [this](const caf::error& problem) {
               changed_ = true;
-              if (from_caf(problem).code == errc::stale)
-                end(job_end::cancelled, from_caf(problem).text);
+              check_claim(from_caf(problem));
             });
 }
 

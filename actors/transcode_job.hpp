@@ -18,7 +18,7 @@ namespace vp {
 struct transcode_job_config {
   std::string video_hash;
   std::string source_path;
-  /// This process, and where it can be reached: whoever finds the claim live learns it.
+  /// This job as `process/job`, and where the process can be reached: whoever finds the claim live learns it.
   std::string owner;
   std::string url;
   media::encode_settings settings;
@@ -73,18 +73,21 @@ private:
 
   void claim_video();
   void claimed(claimed_job& job);
-  void find_out_why_not();
+  void find_out_why_not(const std::string& reason);
   void analyze();
   void open(media::analysis what);
   void start_encoding(const std::vector<stored_fragment>& kept);
   void handle_result(const segment_result& what);
   void handle_stored(std::uint32_t number, const std::vector<stored_fragment>& fragments);
+  void give_up_segment(std::uint32_t number, const error& why);
+  void fall_back(const std::string& reason);
   void package_if_done();
   void fail_video(const std::string& reason);
   void handle_down(const caf::down_msg& down);
 
   void tick();
   void renew();
+  void check_claim(const error& why);
   void publish();
   std::string phase() const;
   progress snapshot() const;
@@ -106,6 +109,7 @@ private:
   std::optional<claim> claim_;
   source_ref source_;
   media::plan plan_;
+  std::uint32_t plan_number_ = 0; ///< tells what belongs to this plan from what is left of the one before
   std::vector<media::segment> segments_;
   std::vector<rendition_progress> totals_; ///< in step with the plan's renditions
   std::vector<stored_fragment> known_fragments_;

@@ -129,8 +129,7 @@ void upload_session_state::open_source() {
     source_ = fail(errc::conflict, "what was uploaded is gone from the server's disk; begin the upload again");
 }
 
-// -- chunks
-// -------------------------------------------------------------------------------------------------------------
+// -- chunks ---------------------------------------------------------------------------------------
 
 result<void> upload_session_state::check_size(std::uint32_t index, std::uint64_t size) const {
   if (chunk_size_ == 0) {
@@ -338,8 +337,7 @@ chunk_receipt upload_session_state::receipt(std::uint32_t index) const {
   return {video.hash, index, chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_, video.total_chunks};
 }
 
-// -- the whole
-// ------------------------------------------------------------------------------------------------------------
+// -- the whole ------------------------------------------------------------------------------------
 
 std::vector<std::uint32_t> upload_session_state::missing() const {
   std::vector<std::uint32_t> indexes;

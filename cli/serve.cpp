@@ -94,6 +94,11 @@ result<void> serve(serve_options options) {
   auto registry = std::make_shared<prometheus::Registry>();
   system_config config;
   caf::actor_system system{config};
+  std::atomic<bool> broken = false;
+  options.pipeline.on_failure = [&broken] {
+    broken = true;
+    kill(getpid(), SIGTERM);
+  };
   auto actors = pipeline::start(system, options.pipeline, registry);
   if (!actors)
     return tl::unexpected(actors.error());
@@ -111,7 +116,8 @@ result<void> serve(serve_options options) {
   server.stop(5s);
   drain.join();
   actors->reset();
-  system.await_all_actors_done();
+  if (broken)
+    return fail(errc::internal, "a part of the server has ended; the log says which");
   spdlog::info("ended");
   return {};
 }
@@ -131,8 +137,8 @@ void add_serve(CLI::App& app, int& exit_code) {
   option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")->check(CLI::Range(0, 51));
   option(*command, "encoders", options->pipeline.encoders, "Segments encoded at the same time; 0 for one a core")
       ->check(CLI::Range(0, 256));
-  option(*command, "jobs", options->pipeline.jobs, "Videos transcoded at the same time; 0 for 2 an encoder, at least 4")
-      ->check(CLI::Range(0, 1024));
+  option(*command, "jobs", options->pipeline.jobs, "Videos that share the encoders at the same time")
+      ->check(CLI::Range(1, 1024));
   option(*command, "max-file-size", options->pipeline.max_file_size,
          "Largest upload, bytes, with MB, GB, ... if wanted")
       ->transform(CLI::AsSizeValue(false));

@@ -100,8 +100,7 @@ connection::~connection() {
   app_.measures.connections.Decrement();
 }
 
-// -- time limits
-// --------------------------------------------------------------------------------------------------------
+// -- time limits ----------------------------------------------------------------------------------
 
 void connection::arm(clock::duration limit) {
   deadline_ = clock::now() + limit;
@@ -137,8 +136,7 @@ void connection::kill() {
   socket_.close(ignored);
 }
 
-// -- reading and writing
-// ------------------------------------------------------------------------------------------------
+// -- reading and writing --------------------------------------------------------------------------
 
 asio::awaitable<connection::io_result> connection::read_some(asio::mutable_buffer out, clock::duration limit) {
   arm(limit);
@@ -214,8 +212,7 @@ asio::awaitable<void> connection::linger() {
   }
 }
 
-// -- requests
-// -----------------------------------------------------------------------------------------------------------
+// -- requests -------------------------------------------------------------------------------------
 
 asio::awaitable<void> connection::run() {
   while (!owner_.stopping() && socket_.is_open()) {

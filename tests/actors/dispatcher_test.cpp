@@ -451,3 +451,32 @@ TEST_CASE_METHOD(dispatcher_fixture, "everybody can see what everybody does", "[
   CHECK(status->encoders[0].video_hash == video_a);
   CHECK(status->encoders[0].segment == 0);
 }
+
+TEST_CASE_METHOD(dispatcher_fixture, "many videos whose segments can't be stored hold few of them", "[dispatcher]") {
+  start();
+  add_encoder();
+  std::vector<one_order> orders;
+  for (auto digit : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+    orders.push_back(open(test::hash_of(digit), 10));
+    orders.back().log->stores = false;
+  }
+  advance(60s);
+  std::size_t held = 0;
+  for (auto& one : orders)
+    held += one.log->results.size();
+  CHECK(held == 6); // Twice one encoder and two more.
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "an analysis that ends every encoder comes to an end", "[dispatcher]") {
+  start();
+  auto asked = request(dispatcher, analyze_atom_v, analyze_task{{video_a, "", 1}, {}});
+  for (auto i = 0U; i <= config.losses; ++i) {
+    auto victim = add_encoder();
+    run();
+    self->send_exit(victim.actor, caf::exit_reason::kill);
+    run();
+  }
+  auto found = asked.get<media::analysis>();
+  REQUIRE_FALSE(found);
+  CHECK(found.error().code == errc::encoder_failed);
+}

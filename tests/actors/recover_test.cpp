@@ -40,7 +40,9 @@ struct recovery_fixture : test::storage {
       write(folder.media(hash, id) / media::init_name());
       write(folder.media(hash, id) / media::fragment_name(0), "12345");
     }
-    write(folder.hls(hash) / "playlist.m3u8");
+    for (auto* name : {"playlist.m3u8", "720p.m3u8", "audio.m3u8"})
+      write(folder.hls(hash) / name);
+    write(folder.poster(hash));
     write(folder.dash(hash) / "manifest.mpd");
     REQUIRE(db->store_fragments(mine, fragments));
     REQUIRE(db->complete(mine));
@@ -101,10 +103,17 @@ TEST_CASE_METHOD(recovery_fixture, "a completed video that misses a file is made
   SECTION("a manifest is gone") {
     fs::remove(folder.dash(a) / "manifest.mpd");
   }
+  SECTION("a media playlist is gone") {
+    fs::remove(folder.hls(a) / "720p.m3u8");
+  }
+  SECTION("the poster is gone") {
+    fs::remove(folder.poster(a));
+  }
   CHECK(restart().requeued == 1);
   CHECK(status(a) == video_status::queued);
   CHECK(jobs() == strings{a});
   CHECK(kinds().back() == "queued");
+  CHECK_FALSE(db->claim_job(a, "me", "", 30s)->planned); // The analysis makes what is missing.
 }
 
 TEST_CASE_METHOD(recovery_fixture, "a video whose source is gone as well fails, and can be uploaded again",

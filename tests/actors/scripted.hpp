@@ -229,7 +229,7 @@ inline order_listener::behavior_type scripted_listener(order_listener::pointer s
 
 /// What happens to a message on its way.
 struct fate {
-  enum class kind : std::uint8_t { pass, refuse, swallow };
+  enum class kind : std::uint8_t { pass, refuse, swallow, lose_answer };
   kind what = kind::pass;
   error why;
 };
@@ -253,7 +253,9 @@ inline caf::behavior tap(caf::event_based_actor* self, caf::actor target, std::s
         auto decided = *policy ? (*policy)(what) : fate{};
         if (decided.what == fate::kind::refuse)
           return to_caf(decided.why);
-        if (decided.what == fate::kind::swallow) {
+        if (decided.what == fate::kind::lose_answer)
+          caf::anon_send(target, what);
+        if (decided.what != fate::kind::pass) {
           // A promise that is let go of answers nothing; only the time-out of whoever asked does.
           auto lost = self->make_response_promise();
           return caf::delegated<caf::message>{};

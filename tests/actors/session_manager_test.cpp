@@ -326,3 +326,25 @@ TEST_CASE_METHOD(manager_fixture, "sessions end with their manager", "[session_m
   run();
   CHECK(ask<std::vector<std::uint32_t>>(*live, missing_atom_v).error().code == errc::overloaded);
 }
+
+TEST_CASE_METHOD(manager_fixture, "a video can be deleted where there is no room to write that down",
+                 "[session_manager]") {
+  auto hash = whole();
+  *policy = [this](const caf::message& message) {
+    auto full = test::begins_with(message, remove_atom_v) && entries() > 0;
+    return full ? test::fate{test::fate::kind::refuse, {errc::disk_full, "no space"}} : test::fate{};
+  };
+  REQUIRE(remove(hash));
+  CHECK(entries() == 0);
+  CHECK(db->get(hash).error().code == errc::not_found);
+}
+
+TEST_CASE_METHOD(manager_fixture, "a disk that stays full is said", "[session_manager]") {
+  auto hash = whole();
+  *policy = [](const caf::message& message) {
+    return test::begins_with(message, remove_atom_v)
+               ? test::fate{test::fate::kind::refuse, {errc::disk_full, "no space"}}
+               : test::fate{};
+  };
+  CHECK(remove(hash).error().code == errc::disk_full);
+}

@@ -58,7 +58,7 @@ struct job_fixture : test::actor_fixture {
     encoder->analysis = [](const analyze_task&) { return test::make_analysis(6); };
     config.video_hash = hash;
     config.source_path = folder.source(hash).string();
-    config.owner = "us";
+    config.owner = "us/0";
     upload();
   }
 
@@ -213,8 +213,8 @@ TEST_CASE_METHOD(job_fixture, "where there is nothing to do a job says so", "[tr
     CHECK(events("completed").size() == 1);
   }
   SECTION("started too often") {
-    for (int i = 0; i < 3; ++i)
-      REQUIRE(ask<claimed_job>(catalog, claim_atom_v, hash, std::string{"us"}, std::string{}, caf::timespan{30s}));
+    for (std::string owner : {"us/1", "us/2", "us/3"})
+      REQUIRE(ask<claimed_job>(catalog, claim_atom_v, hash, owner, std::string{}, caf::timespan{30s}));
     start();
     CHECK(only_end() == job_end::failed);
     CHECK(look().status == video_status::failed);
@@ -487,4 +487,55 @@ TEST_CASE_METHOD(job_fixture, "a job is put back when the dispatcher ends", "[tr
   run();
   CHECK(only_end() == job_end::put_back);
   CHECK(look().status == video_status::queued);
+}
+
+TEST_CASE_METHOD(job_fixture, "an answer of the catalog that gets lost changes nothing", "[transcode_job]") {
+  // Each kind of request is done once without a word, so the job says all of them twice.
+  auto lost = std::make_shared<std::set<std::string>>();
+  *to_catalog = [lost](const caf::message& what) {
+    auto first = lost->insert(caf::to_string(what.get_as<caf::atom_value>(0))).second;
+    return first ? test::fate{test::fate::kind::lose_answer, {}} : pass;
+  };
+  start();
+  advance(120s);
+  INFO(outcomes.at(0).reason);
+  CHECK(only_end() == job_end::completed);
+  CHECK(lost->size() >= 5);
+  CHECK(events("started").size() == 1);
+  CHECK(events("completed").size() == 1);
+  CHECK(encoder->analyses == 1);
+}
+
+TEST_CASE_METHOD(job_fixture, "an encoder that opens and then fails is replaced, under other names",
+                 "[transcode_job]") {
+  encoder->analysis = [](const analyze_task& task) {
+    auto found = test::make_analysis(6);
+    if (task.settings.encoder == "libx264")
+      return found;
+    for (auto& x : found.plan.renditions)
+      if (x.kind == media::media_kind::video) {
+        x.encoder = "h264_videotoolbox";
+        x.id = x.name + "-0000beef";
+      }
+    for (auto& x : found.inits)
+      if (!x.rendition.starts_with("audio"))
+        x.rendition.replace(x.rendition.find('-'), std::string::npos, "-0000beef");
+    return found;
+  };
+  encoder->fault = [this](const std::string&, std::uint32_t segment) -> std::optional<error> {
+    if (segment == 3 && encoder->analyses == 1)
+      return error{errc::encoder_failed, "the hardware is gone"};
+    return std::nullopt;
+  };
+  start();
+  advance(60s);
+  CHECK(only_end() == job_end::completed);
+  CHECK(encoder->analyses == 2);
+  CHECK(look().status == video_status::completed);
+  CHECK(fs::exists(folder.media(hash, "720p-0000cafe") / media::fragment_name(5)));
+  CHECK_FALSE(fs::exists(folder.media(hash, "720p-0000beef")));
+  const auto fragments = db->fragments(hash);
+  REQUIRE(fragments);
+  for (auto& x : *fragments)
+    CHECK(x.rendition.ends_with("-0000cafe"));
 }

@@ -8,6 +8,7 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <future>
 #include <map>
 
 using namespace vp;
@@ -135,4 +136,23 @@ TEST_CASE("what is no video fails soon and says why", "[transcode]") {
   CHECK(text.video.status == video_status::failed);
   CHECK(text.video.error.starts_with("The video can't be read: "));
   CHECK(std::chrono::steady_clock::now() - before < 5s);
+}
+
+TEST_CASE("the process learns of the end of an actor that everything hangs on, and the folder is free afterwards",
+          "[transcode]") {
+  test::temporary_folder where;
+  system_config config;
+  caf::actor_system system{config};
+  pipeline_config settings;
+  settings.data = where.path();
+  std::promise<void> failed;
+  settings.on_failure = [&] { failed.set_value(); };
+  auto registry = std::make_shared<prometheus::Registry>();
+  auto running = pipeline::start(system, settings, registry);
+  REQUIRE(running);
+  CHECK_FALSE(pipeline::start(system, settings, registry));
+  caf::anon_send_exit((*running)->dispatcher(), caf::exit_reason::kill);
+  CHECK(failed.get_future().wait_for(10s) == std::future_status::ready);
+  running->reset();
+  CHECK(system.registry().running() == 0);
 }
