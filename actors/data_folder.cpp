@@ -1,13 +1,38 @@
 #include "actors/data_folder.hpp"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <fstream>
+#include <string>
 #include <system_error>
 #include <unistd.h>
+
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#endif
 
 namespace vp {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+/// Names the time since the machine was started; empty where the system has no such name.
+std::string this_boot() {
+#ifdef __APPLE__
+  std::array<char, 64> id{};
+  auto size = id.size();
+  return ::sysctlbyname("kern.bootsessionuuid", id.data(), &size, nullptr, 0) == 0 ? id.data() : "";
+#else
+  std::ifstream from{"/proc/sys/kernel/random/boot_id"};
+  std::string id;
+  std::getline(from, id);
+  return id;
+#endif
+}
+
+} // namespace
 
 bool is_video_hash(std::string_view text) noexcept {
   auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
@@ -27,7 +52,34 @@ result<folder_lock> folder_lock::take(const data_folder& folder, kind how) {
     return fail(errc::conflict, "another server already works in the data folder "
                                     + fs::absolute(folder.root()).string()
                                     + "; stop it, or give this one a folder of its own with --data");
-  return folder_lock{std::move(*held), how};
+  folder_lock lock{std::move(*held), how};
+  if (auto entered = lock.enter(); !entered)
+    return tl::unexpected(entered.error());
+  return lock;
+}
+
+result<void> folder_lock::enter() {
+  std::array<unsigned char, 64> before{};
+  auto count = held_.read_at(0, before);
+  if (!count)
+    return tl::unexpected(count.error());
+  auto now = this_boot();
+  machine_restarted_ = *count > 0 && std::string{before.begin(), before.begin() + *count} != now;
+  if (auto emptied = held_.resize(0); !emptied)
+    return emptied;
+  if (auto written = held_.write_at(0, {reinterpret_cast<const unsigned char*>(now.data()), now.size()}); !written)
+    return written;
+  return held_.sync();
+}
+
+result<void> folder_lock::settle() {
+  if (!exclusive())
+    return {}; // Others may still write.
+  if (auto synced = held_.sync_file_system(); !synced)
+    return synced;
+  if (auto emptied = held_.resize(0); !emptied)
+    return emptied;
+  return held_.sync();
 }
 
 result<fs::path> move_to_trash(const data_folder& folder, std::string_view hash) {

@@ -58,11 +58,22 @@ public:
 
   bool exclusive() const noexcept { return kind_ == kind::exclusive; }
 
+  /// Whether the machine has been started anew since the last process here, and that one did not `settle`: what was
+  /// written and not made durable may be gone.
+  bool machine_restarted() const noexcept { return machine_restarted_; }
+
+  /// Makes all that was written durable, for the end of a process.
+  result<void> settle();
+
 private:
   folder_lock(file held, kind how) : held_(std::move(held)), kind_(how) {}
 
+  /// The lock file names the boot of the machine in which somebody may have written, or nothing.
+  result<void> enter();
+
   file held_;
   kind kind_;
+  bool machine_restarted_ = false;
 };
 
 /// Takes a video's folder out of sight under another name, which is quick; answers that name, for `remove_tree` to do

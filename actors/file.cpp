@@ -137,6 +137,16 @@ result<void> file::sync() {
   return {};
 }
 
+result<void> file::sync_file_system() {
+#ifdef __linux__
+  if (::syncfs(fd_) != 0)
+    return failure("syncing");
+#else
+  ::sync();
+#endif
+  return {};
+}
+
 void file::start_writeback([[maybe_unused]] std::uint64_t offset, [[maybe_unused]] std::uint64_t length) noexcept {
 #ifdef __linux__
   ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(length), SYNC_FILE_RANGE_WRITE);

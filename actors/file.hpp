@@ -43,6 +43,9 @@ public:
   /// The content is on the disk when this returns.
   result<void> sync();
 
+  /// Everything that was written to this file's file system is on the disk when this returns.
+  result<void> sync_file_system();
+
   /// Asks the system to begin to write this range back, so that a later `sync` has less to do. Doesn't wait.
   void start_writeback(std::uint64_t offset, std::uint64_t length) noexcept;
 

@@ -60,13 +60,14 @@ caf::behavior watcher(caf::event_based_actor* self, const std::map<caf::actor_ad
   return {[](tick_atom) {}};
 }
 
-result<std::shared_ptr<database>> open_database(const data_folder& folder, const pipeline_config& config) {
+result<std::shared_ptr<database>> open_database(const data_folder& folder, const folder_lock& lock,
+                                                const pipeline_config& config) {
   database_options options;
   options.max_open_uploads = config.max_open_uploads;
   auto db = database::open(folder.database(), options);
   if (!db)
     return tl::unexpected(db.error());
-  auto found = recover(**db, folder, true);
+  auto found = recover(**db, folder, {lock.exclusive(), lock.machine_restarted()});
   if (!found)
     return tl::unexpected(found.error());
   spdlog::info("start: {} videos made again, {} failed, {} uploads begun again, {} jobs enqueued, {} files removed",
@@ -90,7 +91,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   auto lock = folder_lock::take(folder, folder_lock::kind::exclusive);
   if (!lock)
     return tl::unexpected(lock.error());
-  auto db = open_database(folder, config);
+  auto db = open_database(folder, *lock, config);
   if (!db)
     return tl::unexpected(db.error());
 
@@ -157,6 +158,8 @@ pipeline::~pipeline() {
   for (auto& [who, name] : core())
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
   system_.await_all_actors_done();
+  if (auto settled = lock_.settle(); !settled)
+    spdlog::warn("{}", settled.error().text);
 }
 
 std::map<caf::actor_addr, std::string> pipeline::core() const {

@@ -73,13 +73,14 @@ std::uint32_t remove_partial_files(const fs::path& folder) {
 
 class recoverer {
 public:
-  recoverer(database& db, const data_folder& folder) : db_(db), folder_(folder) {}
+  recoverer(database& db, const data_folder& folder, const recover_options& options)
+      : db_(db), folder_(folder), options_(options) {}
 
   result<void> check(const video& video) {
     auto source_is_there = has_size(folder_.source(video.hash), video.file_size);
     switch (video.status) {
     case video_status::uploading:
-      if (source_is_there || video.received_chunks == 0)
+      if ((source_is_there && !options_.machine_restarted) || video.received_chunks == 0)
         return {};
       ++found_.restarted;
       return db_.restart_upload(video.hash);
@@ -130,23 +131,24 @@ private:
 
   database& db_;
   const data_folder& folder_;
+  const recover_options& options_;
   recovery found_;
 };
 
 } // namespace
 
-result<recovery> recover(database& db, const data_folder& folder, bool exclusive) {
-  if (exclusive)
+result<recovery> recover(database& db, const data_folder& folder, const recover_options& options) {
+  if (options.exclusive)
     if (auto cleared = db.clear_claims(); !cleared)
       return tl::unexpected(cleared.error());
   auto videos = db.list();
   if (!videos)
     return tl::unexpected(videos.error());
-  recoverer work{db, folder};
+  recoverer work{db, folder, options};
   for (auto& video : *videos)
     if (auto checked = work.check(video); !checked)
       return tl::unexpected(checked.error());
-  if (exclusive)
+  if (options.exclusive)
     work.remove_litter(*videos);
   return work.finish();
 }

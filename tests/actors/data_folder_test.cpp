@@ -24,6 +24,24 @@ TEST_CASE("a data folder has one exclusive owner, and says which folder it is", 
   CHECK_FALSE(folder_lock::take(folder, folder_lock::kind::exclusive));
 }
 
+TEST_CASE("a data folder knows whether the machine went down under a process", "[data_folder]") {
+  test::temporary_folder where;
+  data_folder folder{where.path()};
+  auto take = [&] {
+    auto lock = folder_lock::take(folder, folder_lock::kind::exclusive);
+    REQUIRE(lock);
+    return std::move(*lock);
+  };
+  CHECK_FALSE(take().machine_restarted());
+  CHECK_FALSE(take().machine_restarted()); // That one was killed.
+  REQUIRE(write_file_atomically(folder.lock(), "another boot", durable::later));
+  CHECK(take().machine_restarted());
+  CHECK_FALSE(take().machine_restarted());
+  REQUIRE(write_file_atomically(folder.lock(), "another boot", durable::later));
+  REQUIRE(take().settle());
+  CHECK_FALSE(take().machine_restarted());
+}
+
 TEST_CASE("a file appears whole or not at all", "[data_folder]") {
   test::temporary_folder where;
   auto path = where.path() / "file";

@@ -22,9 +22,9 @@ struct recovery_fixture : test::storage {
 
   void write_source(const std::string& hash) { write(folder.source(hash), std::string(20, 's')); }
 
-  recovery restart(bool exclusive = true) {
+  recovery restart(const recover_options& options = {}) {
     reopen();
-    auto found = recover(*db, folder, exclusive);
+    auto found = recover(*db, folder, options);
     REQUIRE(found);
     return *found;
   }
@@ -84,7 +84,7 @@ TEST_CASE_METHOD(recovery_fixture, "claims of others stay where the folder is sh
   queued(a);
   write_source(a);
   claimed(a, "other");
-  restart(false);
+  restart({.exclusive = false});
   CHECK(db->claim_job(a, "new", "", 30s).error().code == errc::conflict);
 }
 
@@ -150,6 +150,16 @@ TEST_CASE_METHOD(recovery_fixture, "an open upload whose source is gone or cut s
   CHECK(db->chunks(b)->empty());
 }
 
+TEST_CASE_METHOD(recovery_fixture, "after the machine went down an open upload starts over, the others don't",
+                 "[recover]") {
+  completed(a);
+  upload(b);
+  write_source(b);
+  CHECK(restart({.machine_restarted = true}).restarted == 1);
+  CHECK(db->chunks(b)->empty());
+  CHECK(status(a) == video_status::completed);
+}
+
 TEST_CASE_METHOD(recovery_fixture, "litter goes, and only with the lock held alone", "[recover]") {
   completed(a);
   write(folder.source(b));                                               // no row
@@ -157,7 +167,7 @@ TEST_CASE_METHOD(recovery_fixture, "litter goes, and only with the lock held alo
   write(folder.media(a, "720p-0000cafe") / "1.m4s.7-1.tmp");
   write(folder.spooled_chunk(a, 3));
   write(folder.uploads() / "README");
-  CHECK(restart(false).removed == 0);
+  CHECK(restart({.exclusive = false}).removed == 0);
   CHECK(restart().removed == 4);
   CHECK(fs::exists(folder.uploads() / "README"));
   CHECK(fs::exists(folder.source(a)));

@@ -39,7 +39,7 @@ live_server::live_server(const adjust& change) {
   const data_folder data{config_.data_dir};
   std::filesystem::create_directories(data.uploads());
   auto db = must(database::open(data.database()));
-  must(recover(*db, data, true));
+  must(recover(*db, data, {}));
   catalog_ = system_.spawn<caf::detached>(vp::catalog, catalog_config{std::move(db), data});
   event_hub_config hub;
   hub.catalog = catalog_;
