@@ -1,4 +1,5 @@
 #include "actors/catalog.hpp"
+#include "actors/encoder.hpp"
 #include "actors/pipeline.hpp"
 #include "tests/actors/fixture.hpp"
 #include "tests/actors/scripted.hpp"
@@ -136,6 +137,51 @@ TEST_CASE("what is no video fails soon and says why", "[transcode]") {
   CHECK(text.video.status == video_status::failed);
   CHECK(text.video.error.starts_with("The video can't be read: "));
   CHECK(std::chrono::steady_clock::now() - before < 5s);
+}
+
+TEST_CASE("a codec keeps its source open between segments, and after an error begins afresh", "[transcode]") {
+  test::temporary_folder where;
+  auto path = where.path() / "clip.mp4";
+  REQUIRE(std::system((make_clip + path.string()).c_str()) == 0);
+  struct flaky_source : media::byte_source {
+    std::unique_ptr<media::byte_source> inner;
+    const bool& broken;
+    flaky_source(std::unique_ptr<media::byte_source> from, const bool& flag) : inner(std::move(from)), broken(flag) {}
+    std::uint64_t size() const noexcept override { return inner->size(); }
+    result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
+      if (broken)
+        return fail(errc::io_failed, "the disk is gone");
+      return inner->read(offset, into);
+    }
+  };
+  auto opened = 0;
+  auto broken = false;
+  encoder_config config;
+  config.niceness = 0;
+  config.open_source = [&](const source_ref&) -> result<std::unique_ptr<media::byte_source>> {
+    ++opened;
+    return std::make_unique<flaky_source>(std::move(*media::open_file(path)), broken);
+  };
+  test::actor_fixture fixture;
+  codec_actor codec = fixture.spawn(vp::codec, config);
+  source_ref source{hash, path.string(), fs::file_size(path)};
+  auto found = fixture.ask<media::analysis>(codec, analyze_atom_v, analyze_task{source, {}}, media::interrupt{});
+  REQUIRE(found);
+  opened = 0;
+  auto encode = [&](std::size_t number) {
+    return fixture.ask<segment_result>(
+        codec, encode_atom_v, segment_task{source, found->plan, found->segments[number], {}}, media::interrupt{});
+  };
+  REQUIRE(encode(0));
+  REQUIRE(encode(1));
+  CHECK(opened == 1);
+  broken = true;
+  CHECK(encode(4).error().code == errc::io_failed);
+  broken = false;
+  auto again = encode(4);
+  REQUIRE(again);
+  CHECK(opened == 2);
+  CHECK(again->fragments.size() == found->plan.renditions.size());
 }
 
 TEST_CASE("the process learns of the end of an actor that everything hangs on, and the folder is free afterwards",

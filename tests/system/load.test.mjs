@@ -22,14 +22,21 @@ test('two uploads of one file at once make one video', { timeout: 60_000 }, asyn
   assert.equal((await server.get('/videos')).body.length, 1);
 });
 
-test('many videos at once all complete, and none waits for another to end', { timeout: 120_000 }, async (t) => {
-  const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 10, size: '320x180' });
+test('many videos at once share the encoders, and a broken one is told so soon', { timeout: 180_000 }, async (t) => {
+  const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 30, size: '640x360' });
   const server = await Server.startFor(t);
   const hashes = await Promise.all(Array.from({ length: 6 }, (_, i) => server.upload(bytes, { title: `clip ${i}` })));
-  await until(async () => {
+  const some = await until(async () => {
     const { body } = await server.get('/videos');
-    return body.filter((video) => video.status === 'processing' && video.progress?.segments_done > 0).length >= 2;
-  }, 60_000, 'two videos in progress at once');
+    return body.every((video) => video.progress?.segments_done > 0) && body;
+  }, 60_000, 'all six in progress at once');
+  assert.deepEqual([...new Set(some.map(({ status }) => status))], ['processing']);
+
+  const began = performance.now();
+  const broken = await server.ended(await server.upload(Buffer.from('no film at all'), { title: 'broken' }));
+  assert.equal(broken.status, 'failed');
+  assert.ok(performance.now() - began < 5000);
+  assert.ok((await server.get('/videos')).body.some(({ status }) => status === 'processing'));
   for (const hash of hashes) assert.equal((await server.ended(hash)).status, 'completed');
 });
 
