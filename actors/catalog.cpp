@@ -17,12 +17,7 @@ caf::result<T> answer(pointer self, result<T> from) {
   if (self->state.db->take_growth())
     for (auto& listener : self->state.listeners)
       self->send(listener, outbox_atom_v);
-  if (!from)
-    return to_caf(from.error());
-  if constexpr (std::is_void_v<T>)
-    return caf::unit;
-  else
-    return std::move(*from);
+  return to_caf(std::move(from));
 }
 
 bool source_present(const data_folder& folder, const std::string& hash, std::uint64_t size) {

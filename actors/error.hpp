@@ -4,6 +4,9 @@
 
 #include <caf/all.hpp>
 
+#include <type_traits>
+#include <utility>
+
 namespace vp {
 
 /// Errors of category "vp" carry an `errc` and a sentence; `from_caf` turns CAF's own (a time-out, an actor that is
@@ -11,5 +14,16 @@ namespace vp {
 caf::error to_caf(const error& problem);
 caf::error to_caf(errc code, std::string text);
 error from_caf(const caf::error& problem);
+
+/// A result as what a message handler answers.
+template <class T>
+caf::result<T> to_caf(result<T> from) {
+  if (!from)
+    return to_caf(from.error());
+  if constexpr (std::is_void_v<T>)
+    return caf::unit;
+  else
+    return std::move(*from);
+}
 
 } // namespace vp

@@ -167,16 +167,6 @@ result<void> finish(const segmenter_state& state) {
   return {};
 }
 
-template <class T>
-caf::result<T> answer(result<T> x) {
-  if (!x)
-    return to_caf(x.error());
-  if constexpr (std::is_void_v<T>)
-    return caf::unit;
-  else
-    return std::move(*x);
-}
-
 } // namespace
 
 segmenter_actor::behavior_type segmenter(segmenter_actor::stateful_pointer<segmenter_state> self, data_folder folder,
@@ -185,10 +175,10 @@ segmenter_actor::behavior_type segmenter(segmenter_actor::stateful_pointer<segme
   self->state.video_hash = std::move(video_hash);
   return {
       [self](open_atom, const media::analysis& what, const std::vector<stored_fragment>& known) {
-        return answer(open(self->state, what, known));
+        return to_caf(open(self->state, what, known));
       },
-      [self](store_atom, const segment_result& what) { return answer(store(self->state, what)); },
-      [self](finish_atom) { return answer(finish(self->state)); },
+      [self](store_atom, const segment_result& what) { return to_caf(store(self->state, what)); },
+      [self](finish_atom) { return to_caf(finish(self->state)); },
   };
 }
 

@@ -74,12 +74,11 @@ std::string video_hash(const upload_request& request) {
 namespace {
 
 remover_actor::behavior_type remover() {
-  return {[](remove_atom, const std::string& path) -> caf::result<void> {
-    if (auto removed = remove_tree(path); !removed) {
+  return {[](remove_atom, const std::string& path) {
+    auto removed = remove_tree(path);
+    if (!removed)
       spdlog::warn("{}", removed.error().text);
-      return to_caf(removed.error());
-    }
-    return caf::unit;
+    return to_caf(removed);
   }};
 }
 

@@ -12,16 +12,6 @@ namespace {
 
 const error lapsed{errc::timed_out, "the right to write this chunk has lapsed; send the chunk again"};
 
-template <class T>
-caf::result<T> to_result(result<T> from) {
-  if (!from)
-    return to_caf(from.error());
-  if constexpr (std::is_void_v<T>)
-    return caf::unit;
-  else
-    return std::move(*from);
-}
-
 result<void> copy(const file& from, file& to, std::uint64_t offset, std::uint64_t length) {
   std::vector<unsigned char> buffer(256 * 1024);
   for (std::uint64_t done = 0; done < length;) {
@@ -78,7 +68,7 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
       },
       [this](write_atom, std::uint64_t ticket, const bytes& data) -> caf::result<void> {
         spoken_to_ = now();
-        return to_result(write(ticket, data));
+        return to_caf(write(ticket, data));
       },
       [this](end_atom, std::uint64_t ticket) {
         spoken_to_ = now();
@@ -157,7 +147,7 @@ caf::result<chunk_ticket> upload_session_state::begin(std::uint32_t index, std::
     queue.push_back({promise, now()});
     return promise;
   }
-  return to_result(grant(index));
+  return to_caf(grant(index));
 }
 
 result<chunk_ticket> upload_session_state::grant(std::uint32_t index) {
