@@ -22,6 +22,11 @@ struct target {
 
 /// The only video whose hash begins with `prefix`.
 result<std::string> find_video(api_client& api, const std::string& prefix) {
+  // An empty variable in a script must not stand for the only video there is.
+  constexpr std::size_t shortest = 4;
+  if (prefix.size() < shortest || prefix.find_first_not_of("0123456789abcdef") != std::string::npos)
+    return fail(errc::invalid_request,
+                fmt::format("'{}' is not a video: give at least {} hex digits of its hash", prefix, shortest));
   auto videos = api.get("/videos");
   if (!videos)
     return tl::unexpected(videos.error());
@@ -90,7 +95,7 @@ void add_video_command(CLI::App& app, int& exit_code, const std::string& name, c
   auto words = std::make_shared<target>();
   auto* command = app.add_subcommand(name, help);
   server_option(*command, words->server);
-  command->add_option("video", words->video, "The video's hash, or the beginning of it")->required();
+  command->add_option("video", words->video, "The video's hash, or the first 4 digits of it or more")->required();
   command->callback([words, run = std::move(run), &exit_code] {
     api_client api{words->server};
     exit_code = report(find_video(api, words->video).and_then([&](const std::string& hash) { return run(api, hash); }));
