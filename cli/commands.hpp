@@ -15,13 +15,18 @@ void add_show(CLI::App& app, int& exit_code);
 void add_retry(CLI::App& app, int& exit_code);
 void add_delete(CLI::App& app, int& exit_code);
 
-/// Adds `--<name>`, which `VIDPIPELINE_<NAME>` in the environment and the configuration file set too.
+/// The variable of the environment that sets `--<name>`, such as VIDPIPELINE_LOG_LEVEL.
+std::string variable_of(const std::string& name);
+
+/// Adds `--<name>`, which the environment and the configuration file set too.
 template <class T>
 CLI::Option* option(CLI::App& command, const std::string& name, T& value, const std::string& help) {
-  std::string variable = "VIDPIPELINE_";
-  for (auto c : name)
-    variable += c == '-' ? '_' : static_cast<char>(std::toupper(static_cast<unsigned char>(c)));
-  return command.add_option("--" + name, value, help)->envname(variable)->capture_default_str();
+  return command.add_option("--" + name, value, help)->envname(variable_of(name))->capture_default_str();
+}
+
+/// The same for one without a value, which is off by default.
+inline CLI::Option* flag(CLI::App& command, const std::string& name, bool& value, const std::string& help) {
+  return command.add_flag("--" + name, value, help)->envname(variable_of(name));
 }
 
 /// Adds `--server`, the server that a client command talks to.

@@ -1,4 +1,5 @@
 #include "cli/commands.hpp"
+#include "cli/configuration.hpp"
 
 #include <cstdlib>
 #include <exception>
@@ -7,11 +8,12 @@
 int main(int argc, char** argv) {
   CLI::App app{"VidPipeline: upload a video, and it plays as HLS and DASH.", "vidpipeline"};
   app.set_version_flag("--version", VIDPIPELINE_VERSION);
-  app.set_config("--config", "vidpipeline.toml",
-                 "Configuration file: a section for each command, a key for each option")
-      ->envname("VIDPIPELINE_CONFIG");
+  vp::cli::add_configuration(app);
+  app.fallthrough(); // `serve --config FILE`, as well as `--config FILE serve`
   app.require_subcommand(1);
-  app.footer("Every option can also be set in the configuration file and as VIDPIPELINE_<OPTION> in the environment.");
+  app.footer("Every option can also be set as VIDPIPELINE_<OPTION> in the environment, or in a configuration file:\n"
+             "vidpipeline.toml in the working folder, or the one that --config or VIDPIPELINE_CONFIG names.\n"
+             "The command line goes before the environment, and the environment before the file.");
 
   int exit_code = EXIT_SUCCESS;
   vp::cli::add_serve(app, exit_code);

@@ -31,7 +31,7 @@ struct upload_options {
   std::string description;
   std::uint64_t chunk_size = 8U << 20U;
   unsigned connections = 4;
-  bool wait = true;
+  bool no_wait = false;
 };
 
 /// Tries of one chunk before the upload is given up: the server may be starting again.
@@ -248,10 +248,10 @@ result<void> upload(upload_options options) {
     if (auto finalized = api.post("/videos/finalize/" + hash); !finalized)
       return tl::unexpected(finalized.error());
   }
-  if (options.wait)
+  if (!options.no_wait)
     if (auto outcome = follow(api, hash); !outcome)
       return outcome;
-  fmt::print("{} {}/streaming.html?v={}\n", options.wait ? "Watch:" : "It will play at:", options.server, hash);
+  fmt::print("{} {}/streaming.html?v={}\n", options.no_wait ? "It will play at:" : "Watch:", options.server, hash);
   return {};
 }
 
@@ -268,7 +268,7 @@ void add_upload(CLI::App& app, int& exit_code) {
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{64} << 20U));
   option(*command, "connections", options->connections, "Chunks in flight at once")->check(CLI::Range(1, 64));
-  command->add_flag("!--no-wait", options->wait, "Don't wait for the transcode");
+  flag(*command, "no-wait", options->no_wait, "Don't wait for the transcode");
   command->callback([options, &exit_code] {
     if (auto outcome = upload(*options); !outcome) {
       std::cerr << "vidpipeline: " << outcome.error().text << '\n';

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 
@@ -69,4 +70,84 @@ test('too little of a hash names no video, not even the only one', { timeout: 60
   assert.equal((await server.get('/videos')).body.length, 1);
   assert.equal((await clientOf(server)('delete', hash.slice(0, 4))).status, 0);
   assert.equal((await server.get('/videos')).body.length, 0);
+});
+
+// Nobody listens on port 1, so that `list` names the server that it was told.
+const nobody = (number) => `http://127.0.0.${number}:1`;
+
+async function serverOfList(options) {
+  const { status, stderr } = await vidpipeline(['list', ...(options.words ?? [])], options);
+  assert.notEqual(status, 0);
+  return /^vidpipeline: (\S+) does not answer/.exec(stderr)?.[1] ?? stderr;
+}
+
+test('command line, environment, file, default: in this order', async (t) => {
+  const cwd = await folderFor(t);
+  await writeFile(path.join(cwd, 'vidpipeline.toml'), `[list]\nserver = "${nobody(2)}"\n`);
+  const environment = { VIDPIPELINE_SERVER: nobody(3) };
+  assert.equal(await serverOfList({ cwd }), nobody(2));
+  assert.equal(await serverOfList({ cwd, environment }), nobody(3));
+  assert.equal(await serverOfList({ cwd, environment, words: ['--server', nobody(4)] }), nobody(4));
+  assert.equal(await serverOfList({ cwd, words: ['--server', nobody(4)] }), nobody(4));
+  // An empty variable is one that is not set.
+  assert.equal(await serverOfList({ cwd, environment: { VIDPIPELINE_SERVER: '' } }), nobody(2));
+});
+
+test('the configuration file is named before the command, after it, or in the environment', async (t) => {
+  const cwd = await folderFor(t);
+  await writeFile(path.join(cwd, 'vidpipeline.toml'), `[list]\nserver = "${nobody(2)}"\n`);
+  await writeFile(path.join(cwd, 'other.toml'), `[list]\nserver = "${nobody(3)}"\n`);
+  await writeFile(path.join(cwd, 'third.toml'), `[list]\nserver = "${nobody(4)}"\n`);
+  const environment = { VIDPIPELINE_CONFIG: 'other.toml' };
+  assert.equal(await serverOfList({ cwd, environment }), nobody(3));
+  assert.equal(await serverOfList({ cwd, words: ['--config', 'other.toml'] }), nobody(3));
+  assert.equal(await serverOfList({ cwd, environment, words: ['--config', 'third.toml'] }), nobody(4));
+  const before = await vidpipeline(['--config', 'other.toml', 'list'], { cwd });
+  assert.ok(before.stderr.includes(nobody(3)));
+  for (const missing of [{ environment: { VIDPIPELINE_CONFIG: 'gone.toml' } }, { words: ['--config', 'gone.toml'] }])
+    assert.match(await serverOfList({ cwd, ...missing }), /gone\.toml/);
+});
+
+test('a key or a section that does not exist is an error that names it', async (t) => {
+  const cwd = await folderFor(t);
+  const says = async (text) => {
+    await writeFile(path.join(cwd, 'vidpipeline.toml'), text);
+    return serverOfList({ cwd });
+  };
+  assert.match(await says('[serve]\nprot = 8080\n'), /no option prot in \[serve\]/);
+  assert.match(await says('[list]\nserver = "http://x"\nhelp = true\n'), /no option help in \[list\]/);
+  assert.match(await says('[server]\nport = 8080\n'), /no section \[server\]/);
+  assert.match(await says('[server]\n'), /no section \[server\]/);
+  assert.match(await says('port = 8080\n'), /port must be in a section such as \[serve\]/);
+  assert.match(await says('[serve]\nport = 80800\n'), /--port/);
+});
+
+test('the server is configured by a file and by the environment', { timeout: 60_000 }, async (t) => {
+  const file = path.join(await folderFor(t), 'my.toml');
+  await writeFile(file, '[serve]\naddress = "127.0.0.2"\nlog-format = "json"\nmax-file-size = "1 KB" # small\n');
+  const server = await Server.startFor(t, {
+    options: ['--config', file],
+    environment: { VIDPIPELINE_LOG_FORMAT: 'text', VIDPIPELINE_MAX_CHUNK_SIZE: '10' },
+  });
+  assert.equal(new URL(server.url).hostname, '127.0.0.2');
+  assert.ok(server.log.every((line) => !line.startsWith('{')));
+  const init = (size, chunks) =>
+    server.request('POST', '/videos/init', { title: 'a', file_size: size, total_chunks: chunks });
+  assert.equal((await init(1025, 200)).status, 413);
+  assert.equal((await init(100, 9)).status, 413);
+  assert.equal((await init(100, 10)).status, 200);
+});
+
+test('--no-wait in the environment', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const file = path.join(await folderFor(t), 'a.txt');
+  await writeFile(file, 'no video at all');
+  const send = (environment) => vidpipeline(['upload', '--server', server.url, file], { environment });
+  const sent = await send({ VIDPIPELINE_NO_WAIT: '1' });
+  assert.equal(sent.status, 0);
+  assert.match(sent.stdout, /^It will play at: \S+\/streaming\.html\?v=[0-9a-f]{64}\n$/m);
+  // Who waits hears that this is no video.
+  const waited = await send({ VIDPIPELINE_NO_WAIT: '0' });
+  assert.notEqual(waited.status, 0);
+  assert.match(waited.stderr, /^vidpipeline: \S+/);
 });
