@@ -24,8 +24,8 @@ using namespace std::chrono_literals;
 struct serve_options {
   http::server_config http;
   pipeline_config pipeline;
-  double upload_expiry_hours = 24 * 7;
-  double segment_timeout_seconds = 300;
+  std::uint32_t upload_expiry_hours = 24 * 7;
+  std::uint32_t segment_timeout_seconds = 300;
   std::string log_level = "info";
   std::string log_format = "text";
 };
@@ -87,8 +87,8 @@ result<void> serve(serve_options options) {
   if (options.http.client_dir.empty())
     options.http.client_dir = find_client();
   options.http.data_dir = options.pipeline.data;
-  options.pipeline.upload_expiry = std::chrono::seconds(static_cast<std::int64_t>(options.upload_expiry_hours * 3600));
-  options.pipeline.segment_timeout = std::chrono::seconds(static_cast<std::int64_t>(options.segment_timeout_seconds));
+  options.pipeline.upload_expiry = std::chrono::hours(options.upload_expiry_hours);
+  options.pipeline.segment_timeout = std::chrono::seconds(options.segment_timeout_seconds);
   options.http.limits.chunk = options.pipeline.max_chunk_size;
 
   auto registry = std::make_shared<prometheus::Registry>();
@@ -134,7 +134,8 @@ void add_serve(CLI::App& app, int& exit_code) {
   option(*command, "encoder", options->pipeline.settings.encoder,
          "Video encoder: auto, libx264, h264_videotoolbox; libx264 where it does not open");
   option(*command, "preset", options->pipeline.settings.preset, "x264's preset, from ultrafast to placebo");
-  option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")->check(CLI::Range(0, 51));
+  option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")
+      ->check(CLI::Range(0.0, 51.0));
   option(*command, "encoders", options->pipeline.encoders, "Segments encoded at the same time; 0 for one a core")
       ->check(CLI::Range(0, 256));
   option(*command, "jobs", options->pipeline.jobs, "Videos that share the encoders at the same time")
@@ -146,9 +147,9 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->transform(CLI::AsSizeValue(false));
   option(*command, "max-open-uploads", options->pipeline.max_open_uploads, "Uploads that may be open at once");
   option(*command, "upload-expiry", options->upload_expiry_hours, "Hours until an abandoned upload is removed")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 876'000));
   option(*command, "segment-timeout", options->segment_timeout_seconds, "Seconds that one segment may take to encode")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 86'400));
   option(*command, "max-connections", options->http.limits.connections, "HTTP connections at once");
   option(*command, "http-threads", options->http.threads, "Threads for HTTP")->check(CLI::Range(1, 64));
   option(*command, "log-level", options->log_level, "trace, debug, info, warn, err, critical or off")

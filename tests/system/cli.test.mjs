@@ -151,3 +151,11 @@ test('--no-wait in the environment', { timeout: 60_000 }, async (t) => {
   assert.notEqual(waited.status, 0);
   assert.match(waited.stderr, /^vidpipeline: \S+/);
 });
+
+test('numbers that make no sense are refused, those at the limits work', { timeout: 60_000 }, async (t) => {
+  for (const words of ['upload-expiry=0', 'upload-expiry=99999999', 'segment-timeout=99999999', 'crf=52']) {
+    const name = words.split('=')[0];
+    await assert.rejects(Server.startFor(t, { options: [`--${words}`] }), new RegExp(`ended with [1-9][^]*--${name}`));
+  }
+  await Server.startFor(t, { options: ['--upload-expiry=876000', '--segment-timeout=86400', '--crf=21.5'] });
+});
