@@ -46,7 +46,8 @@ result<json> answer(const httplib::Result& response, const std::string& url) {
 api_client::api_client(std::string url) : url_(std::move(url)), http_(std::make_unique<httplib::Client>(url_)) {
   http_->set_keep_alive(true);
   http_->set_connection_timeout(std::chrono::seconds(10));
-  http_->set_read_timeout(std::chrono::seconds(60));
+  // The server takes up to 300 s to make a large upload durable.
+  http_->set_read_timeout(std::chrono::seconds(330));
   http_->set_write_timeout(std::chrono::seconds(60));
   // A small request must not wait for the acknowledgement of the one before.
   http_->set_tcp_nodelay(true);

@@ -34,7 +34,7 @@ struct upload_options {
   bool no_wait = false;
 };
 
-/// Tries of one chunk before the upload is given up: the server may be starting again.
+/// Tries of one request before the upload is given up: the server may be starting again.
 constexpr int max_tries = 8;
 
 /// What the connections share: the chunks still to send, and what became of the others.
@@ -96,22 +96,42 @@ private:
 /// Whether the same request may succeed a little later.
 bool is_passing(const error& problem) {
   return problem.code == errc::io_failed || problem.code == errc::overloaded || problem.code == errc::timed_out
-         || problem.code == errc::internal || problem.code == errc::conflict;
+         || problem.code == errc::internal;
 }
 
-result<void> send_chunk(api_client& api, media::byte_source& source, const std::string& hash, std::uint32_t index,
+/// The answer to a request that is sent again, less and less often, as long as `passing(problem)`. Every request of an
+/// upload may arrive twice.
+template <class Send, class Passing>
+result<json> persist(Send send, Passing passing) {
+  for (int tried = 1;; ++tried) {
+    result<json> answer = send();
+    if (answer || tried == max_tries || !passing(answer.error()))
+      return answer;
+    std::this_thread::sleep_for(250ms * (1 << std::min(tried, 5)));
+  }
+}
+
+/// The answer to a request before or after the chunks, when there is no bar to show that nothing moves.
+result<json> persist(api_client& api, const std::string& path, const json& body = nullptr) {
+  return persist([&] { return api.post(path, body); },
+                 [](const error& problem) {
+                   if (!is_passing(problem))
+                     return false;
+                   std::cerr << "vidpipeline: " << problem.text << "; trying again\n";
+                   return true;
+                 });
+}
+
+result<json> send_chunk(api_client& api, media::byte_source& source, const std::string& hash, std::uint32_t index,
                         std::uint64_t chunk_size) {
   auto body = read_range(source, index * chunk_size, chunk_size);
   if (!body)
     return tl::unexpected(body.error());
-  for (int tried = 1;; ++tried) {
-    auto receipt = api.post_bytes(fmt::format("/videos/upload_chunk/{}/{}", hash, index), *body);
-    if (receipt)
-      return {};
-    if (tried == max_tries || !is_passing(receipt.error()))
-      return tl::unexpected(receipt.error());
-    std::this_thread::sleep_for(250ms * (1 << std::min(tried, 5)));
-  }
+  return persist([&] { return api.post_bytes(fmt::format("/videos/upload_chunk/{}/{}", hash, index), *body); },
+                 [](const error& problem) {
+                   // A conflict is a try before this one whose connection the server has not given up yet.
+                   return is_passing(problem) || problem.code == errc::conflict;
+                 });
 }
 
 /// One connection: sends chunks until none is left.
@@ -232,20 +252,20 @@ result<void> upload(upload_options options) {
     return tl::unexpected(identity.error());
 
   api_client api{options.server};
-  auto video =
-      api.post("/videos/init", json{{"title", options.title},
-                                    {"description", options.description},
-                                    {"file_size", (*source)->size()},
-                                    {"total_chunks", ((*source)->size() + options.chunk_size - 1) / options.chunk_size},
-                                    {"chunk_size", options.chunk_size},
-                                    {"fingerprint", *identity}});
+  auto video = persist(api, "/videos/init",
+                       json{{"title", options.title},
+                            {"description", options.description},
+                            {"file_size", (*source)->size()},
+                            {"total_chunks", ((*source)->size() + options.chunk_size - 1) / options.chunk_size},
+                            {"chunk_size", options.chunk_size},
+                            {"fingerprint", *identity}});
   if (!video)
     return tl::unexpected(video.error());
   auto hash = video->value("video_hash", "");
   if (video->value("resumable", false)) {
     if (auto sent = send_missing(options, (*source)->size(), *video); !sent)
       return sent;
-    if (auto finalized = api.post("/videos/finalize/" + hash); !finalized)
+    if (auto finalized = persist(api, "/videos/finalize/" + hash); !finalized)
       return tl::unexpected(finalized.error());
   }
   if (!options.no_wait)

@@ -1,12 +1,15 @@
 // The program as a client and how it is configured, from outside: what it prints and the status it ends with.
 
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { writeFile } from 'node:fs/promises';
+import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { folderFor, makeClip, program, Server } from '../support/vidpipeline.mjs';
+import { Network } from '../support/network.mjs';
+import { folderFor, makeClip, program, Server, until } from '../support/vidpipeline.mjs';
 
 /** Runs `vidpipeline WORDS...` to its end. */
 function vidpipeline(words, { environment = {}, cwd } = {}) {
@@ -20,6 +23,21 @@ function vidpipeline(words, { environment = {}, cwd } = {}) {
 /** A client of `server`: runs a command against it. */
 function clientOf(server) {
   return (command, ...words) => vidpipeline([command, '--server', server.url, ...words]);
+}
+
+/** A server of the test's own: `answer(request, response)`. Resolves to its address. */
+async function pretend(t, answer) {
+  const pretender = http.createServer((request, response) => {
+    request.resume();
+    request.on('end', () => answer(request, response));
+  });
+  pretender.listen(0, '127.0.0.1');
+  await once(pretender, 'listening');
+  t.after(() => {
+    pretender.closeAllConnections();
+    pretender.close();
+  });
+  return `http://127.0.0.1:${pretender.address().port}`;
 }
 
 test('list, show, retry and delete', { timeout: 60_000 }, async (t) => {
@@ -158,4 +176,68 @@ test('numbers that make no sense are refused, those at the limits work', { timeo
     await assert.rejects(Server.startFor(t, { options: [`--${words}`] }), new RegExp(`ended with [1-9][^]*--${name}`));
   }
   await Server.startFor(t, { options: ['--upload-expiry=876000', '--segment-timeout=86400', '--crf=21.5'] });
+});
+
+test('an upload that is killed half way goes on where it was', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const network = await Network.startFor(t, server);
+  const file = path.join(await folderFor(t), 'film.mp4');
+  const bytes = await makeClip(file, { seconds: 4 });
+  const count = Math.ceil(bytes.length / 4096);
+  const words = ['upload', '--server', network.url, '--chunk-size', '4096', file];
+
+  network.uploadRate = 200_000;
+  const first = spawn(program, [...words, '--connections', '1'], { stdio: 'ignore' });
+  const ended = once(first, 'exit');
+  await until(() => network.acknowledged.length >= 5, 20_000, 'the first chunks');
+  first.kill('SIGKILL');
+  await ended;
+  const [{ video_hash: hash, received_chunks: there, status }] = (await server.get('/videos')).body;
+  assert.equal(status, 'uploading');
+  assert.ok(there >= 5 && there < count, `${there} of ${count} chunks are there`);
+
+  network.uploadRate = Infinity;
+  const second = await vidpipeline(words);
+  assert.deepEqual({ status: second.status, stderr: second.stderr }, { status: 0, stderr: '' });
+  assert.match(second.stdout, /^Resuming: /);
+  assert.ok(second.stdout.endsWith(`Watch: ${network.url}/streaming.html?v=${hash}\n`));
+  assert.equal(new Set(network.acknowledged).size, network.acknowledged.length);
+  assert.equal((await server.video(hash)).status, 'completed');
+
+  // What is complete is not sent again at all.
+  const sent = network.acknowledged.length;
+  assert.equal((await vidpipeline(words)).status, 0);
+  assert.equal(network.acknowledged.length, sent);
+});
+
+test('each request of an upload is tried again', { timeout: 60_000 }, async (t) => {
+  const file = path.join(await folderFor(t), 'film.mp4');
+  await writeFile(file, 'a film');
+  const video_hash = 'ab'.repeat(32);
+  const tries = {};
+  const url = await pretend(t, (request, response) => {
+    const step = request.url.split('/')[2];
+    tries[step] = (tries[step] ?? 0) + 1;
+    // First a connection that breaks, then a server that has too much to do.
+    if (tries[step] === 1) request.socket.destroy();
+    else if (tries[step] === 2) response.writeHead(503).end('{"detail": "too much at once"}');
+    else response.end(JSON.stringify({ video_hash, status: 'uploading', resumable: true, missing_chunks: [0] }));
+  });
+  const { status, stdout, stderr } = await vidpipeline(['upload', '--no-wait', '--server', url, file]);
+  assert.equal(status, 0, stderr);
+  assert.deepEqual(tries, { init: 3, upload_chunk: 3, finalize: 3 });
+  assert.match(stderr, /^vidpipeline: \S+ does not answer.*; trying again\nvidpipeline: too much at once; trying again\n/);
+  assert.ok(stdout.endsWith(`It will play at: ${url}/streaming.html?v=${video_hash}\n`));
+});
+
+test('a refused upload is not tried again', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t, { options: ['--max-file-size', '10'] });
+  const file = path.join(await folderFor(t), 'film.mp4');
+  await writeFile(file, 'more than ten bytes');
+  const outcome = await clientOf(server)('upload', file);
+  assert.notEqual(outcome.status, 0);
+  assert.match(outcome.stderr, /^vidpipeline: a file may have at most 10 bytes[^\n]*\n$/);
+  await writeFile(file, '');
+  assert.notEqual((await clientOf(server)('upload', file)).status, 0);
+  assert.notEqual((await clientOf(server)('upload', `${file}.gone`)).status, 0);
 });
