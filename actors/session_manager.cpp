@@ -18,6 +18,8 @@ result<void> check(const upload_request& request, const upload_limits& limits) {
   };
   if (request.title.find_first_not_of(" \t\r\n") == std::string::npos)
     return fail(errc::invalid_request, "title must not be empty");
+  if (std::any_of(request.title.begin(), request.title.end(), [](unsigned char c) { return c < 0x20 || c == 0x7F; }))
+    return fail(errc::invalid_request, "title must not have control characters");
   if (request.title.size() > limits.max_title)
     return too_long("title", limits.max_title);
   if (request.description.size() > limits.max_description)

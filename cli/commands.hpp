@@ -1,5 +1,7 @@
 #pragma once
 
+#include "media/error.hpp"
+
 #include <CLI/CLI.hpp>
 
 #include <string>
@@ -14,6 +16,9 @@ void add_list(CLI::App& app, int& exit_code);
 void add_show(CLI::App& app, int& exit_code);
 void add_retry(CLI::App& app, int& exit_code);
 void add_delete(CLI::App& app, int& exit_code);
+
+/// Says what went wrong, if anything did. The program's exit status.
+int report(const result<void>& outcome);
 
 /// The variable of the environment that sets `--<name>`, such as VIDPIPELINE_LOG_LEVEL.
 std::string variable_of(const std::string& name);

@@ -2,6 +2,7 @@
 
 #include "cli/api_client.hpp"
 #include "cli/commands.hpp"
+#include "cli/terminal.hpp"
 
 #include <fmt/format.h>
 
@@ -44,13 +45,6 @@ result<std::string> find_video(api_client& api, const std::string& prefix) {
   return found;
 }
 
-int report(const result<void>& outcome) {
-  if (outcome)
-    return EXIT_SUCCESS;
-  std::cerr << "vidpipeline: " << outcome.error().text << '\n';
-  return EXIT_FAILURE;
-}
-
 result<void> list(api_client& api) {
   auto videos = api.get("/videos");
   if (!videos)
@@ -61,8 +55,8 @@ result<void> list(api_client& api) {
                     ? fmt::format("{}x{}", video["width"].get<int>(), video["height"].get<int>())
                     : "-";
     auto length = video["duration"].is_number() ? fmt::format("{:.1f} s", video["duration"].get<double>()) : "-";
-    fmt::print("{:<12.12}  {:<10}  {:>9}  {:>9}  {}\n", video.value("video_hash", ""), video.value("status", ""), size,
-               length, video.value("title", ""));
+    fmt::print("{:<12.12}  {:<10}  {:>9}  {:>9}  {}\n", printable(video.value("video_hash", "")),
+               printable(video.value("status", "")), size, length, printable(video.value("title", "")));
   }
   return {};
 }
@@ -71,7 +65,7 @@ result<void> show(api_client& api, const std::string& hash) {
   auto video = api.get("/videos/" + hash);
   if (!video)
     return tl::unexpected(video.error());
-  fmt::print("{}\n", video->dump(2));
+  fmt::print("{}\n", printable(video->dump(2), "\n"));
   if (video->value("status", "") == "completed")
     fmt::print("Watch: {}/streaming.html?v={}\n", api.url(), hash);
   return {};
@@ -81,7 +75,7 @@ result<void> retry(api_client& api, const std::string& hash) {
   auto video = api.post("/videos/" + hash + "/retry");
   if (!video)
     return tl::unexpected(video.error());
-  fmt::print("{} is {}\n", hash, video->value("status", ""));
+  fmt::print("{} is {}\n", hash, printable(video->value("status", "")));
   return {};
 }
 
@@ -103,6 +97,13 @@ void add_video_command(CLI::App& app, int& exit_code, const std::string& name, c
 }
 
 } // namespace
+
+int report(const result<void>& outcome) {
+  if (outcome)
+    return EXIT_SUCCESS;
+  std::cerr << "vidpipeline: " << printable(outcome.error().text) << '\n';
+  return EXIT_FAILURE;
+}
 
 CLI::Option* server_option(CLI::App& command, std::string& url) {
   if (url.empty())

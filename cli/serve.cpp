@@ -10,7 +10,6 @@
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
-#include <iostream>
 #include <pthread.h>
 #include <thread>
 #include <unistd.h>
@@ -156,12 +155,7 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
   option(*command, "log-format", options->log_format, "text, or json for an object a line")
       ->check(CLI::IsMember({"text", "json"}));
-  command->callback([options, &exit_code] {
-    if (auto outcome = serve(*options); !outcome) {
-      std::cerr << "vidpipeline: " << outcome.error().text << '\n';
-      exit_code = EXIT_FAILURE;
-    }
-  });
+  command->callback([options, &exit_code] { exit_code = report(serve(*options)); });
 }
 
 } // namespace vp::cli

@@ -12,6 +12,23 @@ namespace vp::cli {
 
 using namespace std::chrono_literals;
 
+std::string printable(std::string_view text, std::string_view kept) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    auto next = i + 1 < text.size() ? static_cast<unsigned char>(text[i + 1]) : 0;
+    // U+0080 to U+009F, which some terminals obey, are two bytes in UTF-8.
+    auto upper_control = c == 0xC2 && next >= 0x80 && next < 0xA0;
+    if ((c < 0x20 || c == 0x7F || upper_control) && kept.find(text[i]) == std::string_view::npos)
+      shown += '?';
+    else
+      shown += text[i];
+    if (upper_control)
+      ++i;
+  }
+  return shown;
+}
+
 live_lines::live_lines() : terminal_(isatty(STDOUT_FILENO) == 1) {}
 
 void live_lines::show(const std::vector<std::string>& lines, bool last) {
@@ -22,7 +39,7 @@ void live_lines::show(const std::vector<std::string>& lines, bool last) {
   if (terminal_ && !shown_.empty())
     fmt::print("\x1b[{}A", shown_.size());
   for (auto& line : lines)
-    fmt::print("{}{}\n", line, terminal_ ? "\x1b[K" : "");
+    fmt::print("{}{}\n", printable(line), terminal_ ? "\x1b[K" : "");
   shown_ = lines;
   std::fflush(stdout);
 }

@@ -2,9 +2,13 @@
 
 #include <chrono>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace vp::cli {
+
+/// `text` with `?` for every control character that is not in `kept`: what a server says must not steer the terminal.
+std::string printable(std::string_view text, std::string_view kept = {});
 
 /// A few lines that are shown again and again: in place on a terminal, and one below the other every few seconds where
 /// the output goes to a file.

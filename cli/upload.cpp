@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <cstdlib>
 #include <deque>
 #include <filesystem>
 #include <iostream>
@@ -117,7 +116,7 @@ result<json> persist(api_client& api, const std::string& path, const json& body 
                  [](const error& problem) {
                    if (!is_passing(problem))
                      return false;
-                   std::cerr << "vidpipeline: " << problem.text << "; trying again\n";
+                   std::cerr << "vidpipeline: " << printable(problem.text) << "; trying again\n";
                    return true;
                  });
 }
@@ -246,7 +245,7 @@ result<void> upload(upload_options options) {
   if ((*source)->size() == 0)
     return fail(errc::invalid_request, fmt::format("{} is empty", options.file));
   if (options.title.empty())
-    options.title = std::filesystem::path{options.file}.filename().string();
+    options.title = printable(std::filesystem::path{options.file}.filename().string());
   auto identity = fingerprint(**source);
   if (!identity)
     return tl::unexpected(identity.error());
@@ -289,12 +288,7 @@ void add_upload(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{64} << 20U));
   option(*command, "connections", options->connections, "Chunks in flight at once")->check(CLI::Range(1, 64));
   flag(*command, "no-wait", options->no_wait, "Don't wait for the transcode");
-  command->callback([options, &exit_code] {
-    if (auto outcome = upload(*options); !outcome) {
-      std::cerr << "vidpipeline: " << outcome.error().text << '\n';
-      exit_code = EXIT_FAILURE;
-    }
-  });
+  command->callback([options, &exit_code] { exit_code = report(upload(*options)); });
 }
 
 } // namespace vp::cli

@@ -102,6 +102,10 @@ TEST_CASE("a request is checked before anything is made of it", "[session_manage
   CHECK(with([](auto& x) { x.chunk_size = 0; }) == errc::none);
   CHECK(with([](auto& x) { x.title = ""; }) == errc::invalid_request);
   CHECK(with([](auto& x) { x.title = " \t\n"; }) == errc::invalid_request);
+  CHECK(with([](auto& x) { x.title = "a\x1b[2J"; }) == errc::invalid_request);
+  CHECK(with([](auto& x) { x.title = "a\nb"; }) == errc::invalid_request);
+  CHECK(with([](auto& x) { x.title = "a\x7f"; }) == errc::invalid_request);
+  CHECK(with([](auto& x) { x.title = "Žluťoučký kůň 馬"; }) == errc::none);
   CHECK(with([](auto& x) { x.title = std::string(501, 'x'); }) == errc::invalid_request);
   CHECK(with([](auto& x) { x.description = std::string(5001, 'x'); }) == errc::invalid_request);
   CHECK(with([](auto& x) { x.fingerprint = std::string(257, 'x'); }) == errc::invalid_request);

@@ -241,3 +241,33 @@ test('a refused upload is not tried again', { timeout: 60_000 }, async (t) => {
   assert.notEqual((await clientOf(server)('upload', file)).status, 0);
   assert.notEqual((await clientOf(server)('upload', `${file}.gone`)).status, 0);
 });
+
+test('what a server says does not steer the terminal', async (t) => {
+  const evil = '\u001b[31m\u009b31m\u007f\r\nž馬';
+  const harmless = '?[31m?31m???ž馬';
+  const video = { video_hash: 'ab'.repeat(32), title: evil, status: 'failed', error: evil, duration: null, width: null };
+  const url = await pretend(t, (request, response) => {
+    if (request.url.endsWith('/retry')) response.writeHead(409).end(JSON.stringify({ detail: evil }));
+    else response.end(JSON.stringify(request.url === '/videos' ? [video] : video));
+  });
+  const client = clientOf({ url });
+  assert.ok((await client('list')).stdout.endsWith(`  ${harmless}\n`));
+  assert.ok((await client('show', 'abab')).stdout.includes('"title": "\\u001b[31m?31m?\\r\\nž馬"'));
+  assert.equal((await client('retry', 'abab')).stderr, `vidpipeline: ${harmless}\n`);
+  const file = path.join(await folderFor(t), 'film.mp4');
+  await writeFile(file, 'a film');
+  const uploaded = await client('upload', file);
+  assert.notEqual(uploaded.status, 0);
+  assert.equal(uploaded.stderr, `vidpipeline: ${harmless}\n`);
+});
+
+test('a title with control characters is refused, a file name with some is not', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const file = path.join(await folderFor(t), 'a\u001b[2J film.mp4');
+  await writeFile(file, 'a film');
+  const refused = await clientOf(server)('upload', '--title', 'a\u001b[2J film', file);
+  assert.notEqual(refused.status, 0);
+  assert.match(refused.stderr, /control characters/);
+  assert.equal((await clientOf(server)('upload', '--no-wait', file)).status, 0);
+  assert.deepEqual((await server.get('/videos')).body.map((video) => video.title), ['a?[2J film.mp4']);
+});
