@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <httplib.h>
 
 namespace vp::cli {
@@ -29,16 +30,28 @@ errc code_of(int status) {
   }
 }
 
+/// Whether `body` speaks of a video, or of several, as every answer with a body does.
+bool is_ours(const json& body) {
+  auto has_hash = [](const json& video) {
+    return video.is_object() && video.contains("video_hash") && video["video_hash"].is_string();
+  };
+  return body.is_array() ? std::all_of(body.begin(), body.end(), has_hash) : has_hash(body);
+}
+
 result<json> answer(const httplib::Result& response, const std::string& url) {
   if (!response)
     return fail(errc::io_failed, fmt::format("{} does not answer ({})", url, httplib::to_string(response.error())));
+  if (response->status == 204)
+    return json{};
   auto body = json::parse(response->body, nullptr, false);
-  if (response->status >= 200 && response->status < 300)
+  auto good = response->status >= 200 && response->status < 300;
+  if (good && is_ours(body))
     return body;
-  auto detail = body.is_object() && body.contains("detail") && body["detail"].is_string()
-                    ? body["detail"].get<std::string>()
-                    : fmt::format("HTTP status {}", response->status);
-  return fail(code_of(response->status), std::move(detail));
+  auto code = good ? errc::invalid_request : code_of(response->status);
+  if (!good && body.is_object() && body.contains("detail") && body["detail"].is_string())
+    return fail(code, body["detail"].get<std::string>());
+  return fail(code,
+              fmt::format("the answer of {} is not from a VidPipeline server (HTTP status {})", url, response->status));
 }
 
 } // namespace
@@ -62,7 +75,10 @@ result<json> api_client::get(const std::string& path) {
 }
 
 result<json> api_client::post(const std::string& path, const json& body) {
-  return answer(http_->Post(path, body.is_null() ? std::string{} : body.dump(), "application/json"), url_);
+  return answer(http_->Post(path,
+                            body.is_null() ? std::string{} : body.dump(-1, ' ', false, json::error_handler_t::replace),
+                            "application/json"),
+                url_);
 }
 
 result<json> api_client::post_bytes(const std::string& path, std::span<const char> body) {

@@ -108,7 +108,15 @@ int report(const result<void>& outcome) {
 CLI::Option* server_option(CLI::App& command, std::string& url) {
   if (url.empty())
     url = "http://localhost:8000";
-  return option(command, "server", url, "The server's address");
+  auto check = [](std::string& address) {
+    address.erase(address.find_last_not_of('/') + 1);
+    auto scheme = address.find("://");
+    auto host = scheme == std::string::npos ? 0 : scheme + 3;
+    return address.find('/', host) == std::string::npos && host < address.size()
+               ? std::string{}
+               : "must be like http://localhost:8000, without a path";
+  };
+  return option(command, "server", url, "The server's address")->transform(CLI::Validator{check, "", "address"});
 }
 
 void add_list(CLI::App& app, int& exit_code) {

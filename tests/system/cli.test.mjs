@@ -271,3 +271,34 @@ test('a title with control characters is refused, a file name with some is not',
   assert.equal((await clientOf(server)('upload', '--no-wait', file)).status, 0);
   assert.deepEqual((await server.get('/videos')).body.map((video) => video.title), ['a?[2J film.mp4']);
 });
+
+test('the address of a server', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const hash = await server.upload(Buffer.from('a video'), { finalize: false });
+  for (const url of [`${server.url}/`, `${server.url}//`, server.url.replace('http://', '')])
+    assert.ok((await clientOf({ url })('list')).stdout.includes(hash.slice(0, 12)), url);
+  const file = path.join(await folderFor(t), 'film.mp4');
+  await writeFile(file, 'a film');
+  const uploaded = await clientOf({ url: `${server.url}/` })('upload', '--no-wait', file);
+  assert.ok(uploaded.stdout.includes(` ${server.url}/streaming.html?v=`));
+  for (const url of [`${server.url}/videos`, '/']) {
+    const outcome = await clientOf({ url })('list');
+    assert.notEqual(outcome.status, 0);
+    assert.match(outcome.stderr, /^--server: .*without a path/);
+  }
+});
+
+test('an answer that is not from a VidPipeline server is an error', async (t) => {
+  const file = path.join(await folderFor(t), 'film.mp4');
+  await writeFile(file, 'a film');
+  const foreign = /^vidpipeline: the answer of http:\S+ is not from a VidPipeline server \(HTTP status \d+\)\n$/;
+  for (const [status, body] of [[200, '<html>It works!</html>'], [200, ''], [200, '{}'], [200, '[1]'], [200, '"text"'],
+    [404, '<html>Not found</html>'], [301, '']]) {
+    const url = await pretend(t, (request, response) => response.writeHead(status).end(body));
+    for (const words of [['list'], ['show', 'abab'], ['retry', 'abab'], ['delete', 'abab'], ['upload', file]]) {
+      const outcome = await clientOf({ url })(...words);
+      assert.notEqual(outcome.status, 0);
+      assert.match(outcome.stderr, foreign, `${words[0]}: ${body}`);
+    }
+  }
+});
