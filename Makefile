@@ -1,8 +1,6 @@
 # The few commands of this project. `make help` lists them.
 
-PRESET ?= release
-BUILD  := build/release
-BIN    := $(BUILD)/bin/vidpipeline
+BIN := build/release/bin/vidpipeline
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-test build demo run test bench soak format lint clean
@@ -17,8 +15,8 @@ setup-test:
 	@scripts/setup.sh build test
 
 build: setup ## Build the program (Release)
-	@cmake --preset $(PRESET) -DVIDPIPELINE_TESTS=OFF --log-level=WARNING
-	@cmake --build --preset $(PRESET)
+	@cmake --preset release -DVIDPIPELINE_TESTS=OFF --log-level=WARNING
+	@cmake --build --preset release
 
 demo: build ## Show it: serve, upload a film clip, print the page to open (EXIT=1 ends when it is done)
 	@EXIT=$(EXIT) PORT=$(PORT) scripts/demo.sh $(BIN)
@@ -27,13 +25,13 @@ run: build ## Serve on http://localhost:8000
 	@$(BIN) serve
 
 test: setup-test ## Run all tests
-	@PRESET=$(PRESET) scripts/test.sh
+	@scripts/test.sh
 
 soak: setup-test ## Run the fault loops in full (an hour or more)
-	@PRESET=$(PRESET) SOAK=1 scripts/test.sh -L soak
+	@SOAK=1 scripts/test.sh -L soak
 
 bench: setup-test ## Measure, against FFmpeg and nginx on this machine
-	@PRESET=$(PRESET) bench/run.sh
+	@bench/run.sh
 
 format: ## Format the sources
 	@git ls-files '*.cpp' '*.hpp' | xargs clang-format-16 -i

@@ -3,8 +3,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-cmake --preset "${PRESET:-release}" -DVIDPIPELINE_TESTS=ON --log-level=WARNING
-cmake --build --preset "${PRESET:-release}"
+cmake --preset release -DVIDPIPELINE_TESTS=ON --log-level=WARNING
+cmake --build --preset release
 for benchmark in transcode upload serve; do
   echo "## $benchmark"
   python3 "bench/$benchmark.py"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds with warnings as errors and runs the tests: the C++ ones, the real server's, the pages in Chromium.
-# Arguments go to ctest. Environment: PRESET, SOAK=1 for the long loops.
+# Arguments go to ctest. Environment: SOAK=1 for the long loops.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
