@@ -11,7 +11,7 @@ build_packages=(
 )
 test_packages=(
   catch2 chromium clang-16 clang-format-16 clang-tidy-16 curl ffmpeg fonts-dejavu-core forensics-samples-files
-  nginx-light opencv-doc procps python3 strace time wrk
+  nginx-light procps python3 strace time wrk
 )
 
 packages=("${build_packages[@]}")
@@ -28,7 +28,8 @@ if ((${#missing[@]})); then
   ((EUID == 0)) || sudo=(sudo)
   echo "Installing Debian packages: ${missing[*]}"
   "${sudo[@]}" apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+  # Behind sudo, which keeps the environment from what it runs.
+  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
 fi
 
 # Installs the npm packages of a folder when they are not those of its lock file.
