@@ -70,7 +70,7 @@ reply page(const exchange& request, std::span<const std::string> segments) {
     return problem_reply(problem{status::not_found, "this server has no pages"});
   auto file = request.app.pages->find(segments);
   if (!file)
-    return problem_reply(problem{status::not_found, "no such page"});
+    return problem_reply(file.error());
   return file_reply(request.head, std::move(*file), segments.back(), revalidated);
 }
 

@@ -12,7 +12,7 @@ struct limits {
   std::size_t target = 8 * 1024;             ///< bytes of the request's target
   std::uint64_t json_body = 1024 * 1024;     ///< bytes
   std::uint64_t chunk = 64ull * 1024 * 1024; ///< bytes of one chunk of an upload
-  std::size_t connections = 12'000;          ///< beyond, new ones are told 503
+  std::size_t connections = 12'000;          ///< beyond, new ones are told 503; fewer where files are scarce
 
   std::chrono::milliseconds header_time{15'000}; ///< from the first byte of a request to the end of its header
   std::chrono::milliseconds idle_time{120'000};  ///< between two requests, and before the first

@@ -15,7 +15,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <future>
+#include <limits>
 #include <sys/resource.h>
 #include <system_error>
 #include <vector>
@@ -28,16 +28,30 @@ using tcp = asio::ip::tcp;
 
 constexpr int backlog = 4096;
 
-void raise_file_limit() {
+/// Raises the limit of open files to what the system allows; answers what it is then.
+std::uint64_t raise_file_limit() {
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-    return;
-  limit.rlim_cur = limit.rlim_max;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0)
+    return std::numeric_limits<std::uint64_t>::max();
+  auto wanted = limit;
+  wanted.rlim_cur = limit.rlim_max;
 #ifdef __APPLE__
-  limit.rlim_cur = std::min<rlim_t>(limit.rlim_cur, OPEN_MAX);
+  wanted.rlim_cur = std::min<rlim_t>(wanted.rlim_cur, OPEN_MAX);
 #endif
-  if (::setrlimit(RLIMIT_NOFILE, &limit) != 0)
-    spdlog::warn("the limit of open files stays as it is: {}", std::generic_category().message(errno));
+  if (::setrlimit(RLIMIT_NOFILE, &wanted) == 0)
+    return wanted.rlim_cur;
+  spdlog::warn("the limit of open files stays as it is: {}", std::generic_category().message(errno));
+  return limit.rlim_cur;
+}
+
+/// Connections that leave file descriptors for the rest of the server, and for those that are told 503.
+std::size_t fit_connections(std::size_t wanted, std::uint64_t files) {
+  constexpr std::uint64_t reserved = 256;
+  const auto room = std::max(files, reserved + 16) - reserved;
+  const auto fitting = static_cast<std::size_t>(std::min<std::uint64_t>(wanted, room / 16 * 15));
+  if (fitting < wanted)
+    spdlog::warn("at most {} connections instead of {}: this process may open {} files", fitting, wanted, files);
+  return fitting;
 }
 
 result<tcp::endpoint> endpoint_of(const server_config& config) {
@@ -143,10 +157,11 @@ result<void> server::start() {
   const auto endpoint = endpoint_of(state_->config);
   if (!endpoint)
     return tl::unexpected(endpoint.error());
+  auto& connections = state_->config.limits.connections;
+  connections = fit_connections(connections, raise_file_limit());
   auto app = make_service(state_->config, state_->actors);
   if (!app)
     return tl::unexpected(app.error());
-  raise_file_limit();
   state_->app = std::move(*app);
   for (unsigned i = 0; i < std::max(1u, state_->config.threads); ++i)
     state_->threads.push_back(std::make_unique<io_thread>(*state_->app));

@@ -5,6 +5,8 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sys/resource.h>
+#include <vector>
 
 using namespace vp::http;
 
@@ -40,6 +42,22 @@ struct fixture {
   }();
   live_server server;
   client connection{server.port()};
+};
+
+/// While it lives, this process can open nothing.
+class no_more_files {
+public:
+  no_more_files() {
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &before_) == 0);
+    const rlimit none{1, before_.rlim_max};
+    REQUIRE(::setrlimit(RLIMIT_NOFILE, &none) == 0);
+  }
+  ~no_more_files() { ::setrlimit(RLIMIT_NOFILE, &before_); }
+  no_more_files(const no_more_files&) = delete;
+  no_more_files& operator=(const no_more_files&) = delete;
+
+private:
+  rlimit before_{};
 };
 
 } // namespace
@@ -198,6 +216,20 @@ TEST_CASE_METHOD(fixture, "a file that is deleted while it is read arrives whole
   while (body.size() < content.size())
     body += connection.read_some();
   CHECK(body == content);
+}
+
+TEST_CASE_METHOD(fixture, "a file that can't be opened just now is not missing") {
+  REQUIRE(get("/healthz").result() == status::ok);
+  std::vector<response_type> responses;
+  {
+    const no_more_files now;
+    for (const auto& target : {std::string{"/"}, fragment})
+      responses.push_back(get(target));
+  }
+  for (const auto& response : responses) {
+    CHECK(response.result() == status::service_unavailable);
+    CHECK(detail_of(response) == "too many open files");
+  }
 }
 
 TEST_CASE("a server without pages still answers") {

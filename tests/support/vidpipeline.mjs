@@ -47,9 +47,13 @@ export async function folderFor(t) {
 }
 
 export class Server {
-  /** Starts `vidpipeline serve` on a free port, or on `port`; resolves when it listens. */
-  static async start({ data, port = 0, options = [], environment = {} }) {
-    const child = spawn(program, ['serve', '--port', String(port), '--data', data, ...options], {
+  /**
+   * Starts `vidpipeline serve` on a free port, or on `port`; resolves when it listens. `within`: a command that becomes
+   * the program that it is given.
+   */
+  static async start({ data, port = 0, options = [], environment = {}, within = [] }) {
+    const command = [...within, program, 'serve', '--port', String(port), '--data', data, ...options];
+    const child = spawn(command[0], command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
     });
