@@ -12,8 +12,8 @@ constexpr std::size_t buffer_size = 4 * multipart_parser::window_size;
 
 } // namespace
 
-form_field::form_field(body_reader& body, std::string_view boundary, std::string name)
-    : body_(body), parser_(boundary), name_(std::move(name)), window_(buffer_size) {
+form_field::form_field(body_reader& body, std::string_view boundary, std::string name, std::uint64_t most)
+    : body_(body), parser_(boundary), name_(std::move(name)), left_(most), window_(buffer_size) {
   const auto opening = multipart_parser::opening;
   end_ = opening.copy(window_.data(), opening.size());
 }
@@ -61,7 +61,7 @@ asio::awaitable<answer<void>> form_field::advance() {
     co_return refuse(status::bad_request, "the form has no field '" + name_ + "'");
   // What follows the closing delimiter has no meaning, but the next request comes after it.
   while (finished_ && !body_.done()) {
-    auto dropped = co_await body_.read(asio::buffer(window_));
+    auto dropped = co_await receive(asio::buffer(window_));
     if (!dropped)
       co_return tl::unexpected(dropped.error());
   }
@@ -74,13 +74,21 @@ asio::awaitable<answer<void>> form_field::fill() {
     end_ -= start_;
     start_ = 0;
   }
-  const auto got = co_await body_.read(asio::buffer(window_.data() + end_, window_.size() - end_));
+  const auto got = co_await receive(asio::buffer(window_.data() + end_, window_.size() - end_));
   if (!got)
     co_return tl::unexpected(got.error());
   if (*got == 0)
     co_return refuse(status::bad_request, "the form ends before its closing boundary");
   end_ += *got;
   co_return answer<void>{};
+}
+
+asio::awaitable<answer<std::size_t>> form_field::receive(asio::mutable_buffer out) {
+  const auto got = co_await body_.read(out);
+  if (got && *got > left_)
+    co_return refuse(status::payload_too_large, "the form is too large");
+  left_ -= got.value_or(0);
+  co_return got;
 }
 
 } // namespace vp::http

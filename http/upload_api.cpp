@@ -135,7 +135,7 @@ asio::awaitable<reply> upload_chunk(exchange& request) {
 
   answer<void> transferred;
   if (boundary) {
-    form_field chunk{request.body, *boundary, "chunk"};
+    form_field chunk{request.body, *boundary, "chunk", request.limits().chunk + form_overhead};
     transferred = co_await transfer(request, chunk, session, *ticket);
   } else {
     transferred = co_await transfer(request, request.body, session, *ticket);

@@ -280,6 +280,39 @@ TEST_CASE("the limit of a chunk holds with and without a length") {
   CHECK(sender.read_response().result() == status::payload_too_large);
 }
 
+TEST_CASE("a form may not be much larger than a chunk, wherever the bytes are") {
+  fixture it{[](server_config& config) { config.limits.chunk = 1'000'000; }};
+  const auto field = [](std::string_view name, std::string_view content) {
+    return fmt::format("--xxboundaryxx\r\nContent-Disposition: form-data; name=\"{}\"\r\n\r\n{}\r\n", name, content);
+  };
+  const auto send = [&](std::string_view body) {
+    client sender{it.server.port()};
+    sender.write(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n\r\n",
+                             it.path(2), form_type));
+    sender.write_while_taken(fmt::format("{:x}\r\n{}\r\n0\r\n\r\n", body.size(), body));
+    return sender.read_response().result();
+  };
+  const std::string junk(5'000'000, 'x');
+  const std::string end = "--xxboundaryxx--\r\n";
+  CHECK(send(field("junk", junk) + field("chunk", it.chunk(2)) + end) == status::payload_too_large);
+  CHECK(send(junk + "\r\n" + field("chunk", it.chunk(2)) + end) == status::payload_too_large);
+  CHECK(send(field("chunk", it.chunk(2)) + end + junk) == status::payload_too_large);
+  CHECK(it.video()["received_chunks"] == 0);
+  CHECK(send(field("comment", "hello") + field("chunk", it.chunk(2)) + end) == status::ok);
+}
+
+TEST_CASE_METHOD(fixture, "a chunk that is there already must have its size when it comes again") {
+  REQUIRE(connection.post(path(2), chunk(2)).result() == status::ok);
+  for (const auto& wrong : {chunk(2).substr(1), chunk(2) + "x"}) {
+    CHECK(connection.post(path(2), wrong).result() == status::bad_request);
+    const auto response = connection.post(path(2), make_form(wrong), form_type);
+    CHECK(response.result() == status::bad_request);
+    CHECK(detail_of(response).find("500000") != std::string::npos);
+  }
+  CHECK(connection.post(path(2), make_form(chunk(2)), form_type).result() == status::ok);
+  finish();
+}
+
 TEST_CASE_METHOD(fixture, "an upload is deleted with its file") {
   REQUIRE(connection.post(path(0), chunk(0)).result() == status::ok);
   auto response = connection.send(make_request(verb::delete_, "/videos/" + hash));
