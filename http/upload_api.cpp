@@ -85,6 +85,10 @@ asio::awaitable<answer<void>> transfer(exchange& request, Source& source, const 
     while (filled < block.size() && !at_end) {
       const auto got = co_await source.read(asio::buffer(block.data() + filled, block.size() - filled));
       if (!got)
+  // Of a chunk that is not there yet, the session sees what it gets.
+  if (ticket.present && total != ticket.max_size)
+    co_return refuse(status::bad_request,
+                     fmt::format("the chunk must have {} bytes and has {}", ticket.max_size, total));
         co_return tl::unexpected(got.error());
       at_end = *got == 0;
       filled += *got;
