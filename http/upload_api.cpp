@@ -1,7 +1,6 @@
 #include "http/upload_api.hpp"
 
-#include "actors/data_folder.hpp"
-#include "http/exchange.hpp"
+#include "http/ask_session.hpp"
 #include "http/form_field.hpp"
 #include "http/video_json.hpp"
 
@@ -131,11 +130,12 @@ asio::awaitable<reply> upload_chunk(exchange& request) {
   if (length && *length == 0)
     co_return problem_reply(problem{status::bad_request, "the chunk is empty"});
 
-  const auto begun = co_await begin(request, hash, *index, boundary ? 0 : length.value_or(0));
+  const auto begun = co_await ask_session<chunk_ticket>(request, hash, request.limits().disk_time, begin_atom_v, *index,
+                                                        boundary ? std::uint64_t{0} : length.value_or(0));
   if (!begun)
     co_return problem_reply(begun.error());
-  const auto& session = begun->first;
-  held_ticket ticket{session, begun->second};
+  const auto& [session, granted] = *begun;
+  held_ticket ticket{session, granted};
 
   answer<void> transferred;
   if (boundary) {

@@ -1,7 +1,6 @@
 #include "http/videos_api.hpp"
 
-#include "actors/data_folder.hpp"
-#include "http/exchange.hpp"
+#include "http/ask_session.hpp"
 #include "http/upload_request.hpp"
 #include "http/video_json.hpp"
 
@@ -54,19 +53,16 @@ asio::awaitable<reply> finalize(exchange& request) {
   const auto& hash = request.arguments.front();
   if (!is_video_hash(hash))
     co_return no_such_video();
-  const auto session = co_await request.ask<upload_session_actor>(request.app.actors.sessions,
-                                                                  request.limits().answer_time, session_atom_v, hash);
-  if (!session)
-    co_return problem_reply(session.error());
-  const auto queued = co_await request.ask<video>(*session, request.limits().finalize_time, finalize_atom_v);
-  if (!queued)
-    co_return problem_reply(queued.error());
-  co_return json_reply(status::ok, {{"message", queued->status == video_status::completed
-                                                    ? "The video was finished before"
-                                                    : "The upload is complete and the video is queued"},
-                                    {"video_hash", hash},
-                                    {"video_url", hls_path(hash)},
-                                    {"status", to_string(queued->status)}});
+  const auto answered = co_await ask_session<video>(request, hash, request.limits().finalize_time, finalize_atom_v);
+  if (!answered)
+    co_return problem_reply(answered.error());
+  const auto now = answered->value.status;
+  co_return json_reply(status::ok,
+                       {{"message", now == video_status::completed ? "The video was finished before"
+                                                                   : "The upload is complete and the video is queued"},
+                        {"video_hash", hash},
+                        {"video_url", hls_path(hash)},
+                        {"status", to_string(now)}});
 }
 
 asio::awaitable<reply> list(exchange& request) {
