@@ -1,6 +1,5 @@
 #include "actors/data_folder.hpp"
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <fstream>
@@ -33,11 +32,6 @@ std::string this_boot() {
 }
 
 } // namespace
-
-bool is_video_hash(std::string_view text) noexcept {
-  auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
-  return text.size() == 64 && std::all_of(text.begin(), text.end(), is_digit);
-}
 
 result<folder_lock> folder_lock::take(const data_folder& folder, kind how) {
   if (auto made = make_folder(folder.uploads()); !made)

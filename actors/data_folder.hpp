@@ -44,9 +44,6 @@ private:
   std::filesystem::path root_;
 };
 
-/// Whether `text` is 64 lower-case hex digits: the only names that ever become a path.
-bool is_video_hash(std::string_view text) noexcept;
-
 /// Held for as long as a process works in a data folder.
 class folder_lock {
 public:

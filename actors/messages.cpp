@@ -1,5 +1,6 @@
 #include "actors/messages.hpp"
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -14,6 +15,11 @@ constexpr std::array status_names{
 };
 
 } // namespace
+
+bool is_video_hash(std::string_view text) noexcept {
+  auto is_digit = [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); };
+  return text.size() == 64 && std::all_of(text.begin(), text.end(), is_digit);
+}
 
 const char* to_string(video_status status) noexcept {
   for (auto& [value, name] : status_names)

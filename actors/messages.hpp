@@ -9,12 +9,16 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 /// What the actors tell each other. Plain values; every one is registered below and crosses a network as it is.
 namespace vp {
 
 // -- videos -----------------------------------------------------------------------------------------------------------
+
+/// Whether `text` is 64 lower-case hex digits: the only names that ever become a path.
+bool is_video_hash(std::string_view text) noexcept;
 
 enum class video_status : std::uint8_t { uploading, queued, processing, completed, failed };
 

@@ -1,6 +1,5 @@
 #include "http/events_api.hpp"
 
-#include "actors/data_folder.hpp"
 #include "actors/json.hpp"
 #include "http/exchange.hpp"
 #include "http/video_json.hpp"

@@ -53,24 +53,6 @@ answer<std::uint32_t> parse_index(std::string_view text) {
   return index;
 }
 
-/// The session of an upload, and a ticket for one chunk. A session ends when it has been idle, which may be just now:
-/// so ask twice.
-asio::awaitable<result<std::pair<upload_session_actor, chunk_ticket>>> begin(exchange& request, std::string hash,
-                                                                             std::uint32_t index, std::uint64_t size) {
-  for (bool again = true;; again = false) {
-    const auto session = co_await request.ask<upload_session_actor>(request.app.actors.sessions,
-                                                                    request.limits().answer_time, session_atom_v, hash);
-    if (!session)
-      co_return tl::unexpected(session.error());
-    const auto ticket =
-        co_await request.ask<chunk_ticket>(*session, request.limits().disk_time, begin_atom_v, index, size);
-    if (ticket)
-      co_return std::pair{*session, *ticket};
-    if (!again || ticket.error().code != errc::overloaded)
-      co_return tl::unexpected(ticket.error());
-  }
-}
-
 /// Hands the content of `source` to the session, block by block: at most one is in memory, and the next one is read
 /// when it is written.
 template <class Source>
@@ -84,10 +66,6 @@ asio::awaitable<answer<void>> transfer(exchange& request, Source& source, const 
     while (filled < block.size() && !at_end) {
       const auto got = co_await source.read(asio::buffer(block.data() + filled, block.size() - filled));
       if (!got)
-  // Of a chunk that is not there yet, the session sees what it gets.
-  if (ticket.present && total != ticket.max_size)
-    co_return refuse(status::bad_request,
-                     fmt::format("the chunk must have {} bytes and has {}", ticket.max_size, total));
         co_return tl::unexpected(got.error());
       at_end = *got == 0;
       filled += *got;
@@ -107,6 +85,10 @@ asio::awaitable<answer<void>> transfer(exchange& request, Source& source, const 
   }
   if (total == 0)
     co_return refuse(status::bad_request, "the chunk is empty");
+  // Of a chunk that is not there yet, the session sees what it gets.
+  if (ticket.present && total != ticket.max_size)
+    co_return refuse(status::bad_request,
+                     fmt::format("the chunk must have {} bytes and has {}", ticket.max_size, total));
   co_return answer<void>{};
 }
 
