@@ -29,14 +29,12 @@ constexpr std::string_view cors_fields =
     "X-Content-Type-Options: nosniff\r\n";
 
 /// Why a request could not be read, as its sender should hear it; nothing when nobody is there to hear.
-std::optional<problem> to_refusal(beast::error_code failure, const beast::flat_buffer& seen) {
+std::optional<problem> to_refusal(beast::error_code failure, const request_parser& parser) {
   using beast::http::error;
   if (failure == beast::error::timeout)
     return problem{status::request_timeout, "the request's header came too slowly"};
   if (failure == error::header_limit || failure == error::buffer_overflow) {
-    const auto data = seen.cdata();
-    const std::string_view text{static_cast<const char*>(data.data()), data.size()};
-    if (text.find('\n') == std::string_view::npos)
+    if (parser.get().target().empty())
       return problem{status::uri_too_long, "the request's target is too long"};
     return problem{status::request_header_fields_too_large, "the request's header is too large"};
   }
@@ -238,7 +236,7 @@ asio::awaitable<std::optional<problem>> connection::read_header(request_parser& 
   arm(app_.config.limits.header_time);
   const auto [failure, size] = co_await beast::http::async_read_header(socket_, buffer_, parser, as_result);
   if (const auto outcome = disarm(failure)) {
-    auto refusal = to_refusal(outcome, buffer_);
+    auto refusal = to_refusal(outcome, parser);
     if (!refusal) {
       // Nobody is there any more.
       beast::error_code ignored;

@@ -54,6 +54,8 @@ TEST_CASE("what is no HTTP is told so in JSON") {
   for (const auto& [bytes, expected] : cases) {
     CAPTURE(bytes.substr(0, 100));
     const auto response = say(server.port(), bytes);
+      {"GET / HTTP/1.1\r\nHost: x\r\nCookie: " + std::string(20'000, 'a') + "\r\n\r\n", "HTTP/1.1 431 "},
+      {"GET / HTTP/1.1\r\nCookie: " + std::string(200'000, 'a') + "\r\n\r\n", "HTTP/1.1 431 "},
     CHECK(response.starts_with(expected));
     CHECK(response.find("{\"detail\":\"") != std::string::npos);
     CHECK(response.find("Access-Control-Allow-Origin: *\r\n") != std::string::npos);
