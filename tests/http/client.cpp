@@ -1,5 +1,13 @@
 #include "tests/http/client.hpp"
 
+#include "http/events_api.hpp"
+#include "http/files_api.hpp"
+#include "http/router.hpp"
+#include "http/status_api.hpp"
+#include "http/upload_api.hpp"
+#include "http/videos_api.hpp"
+
+#include <boost/algorithm/string.hpp>
 #include <boost/asio/read.hpp>
 #include <boost/asio/read_until.hpp>
 #include <boost/asio/write.hpp>
@@ -8,10 +16,43 @@
 #include <boost/beast/http/write.hpp>
 #include <catch2/catch.hpp>
 
+#include <stdexcept>
+#include <string>
 #include <sys/socket.h>
 #include <sys/time.h>
+#include <variant>
 
 namespace vp::http {
+
+namespace {
+
+/// Every answer of a route must be in the description of the interface. Throws, for it is called from threads too.
+void check_described(const request_type& request, const response_type& response) {
+  static const auto routes = [] {
+    router all;
+    add_upload_api(all);
+    add_events_api(all);
+    add_videos_api(all);
+    add_status_api(all);
+    add_files_api(all);
+    return all;
+  }();
+  static const auto document = nlohmann::json::parse(openapi_document);
+  const auto where = parse_target({request.target().data(), request.target().size()});
+  if (!where)
+    return;
+  const auto match = routes.match(request.method(), *where);
+  const auto* found = std::get_if<router::found>(&match);
+  if (found == nullptr)
+    return;
+  const auto path = boost::replace_all_copy(found->way->pattern, "{*", "{");
+  const auto method = boost::to_lower_copy(std::string{beast::http::to_string(found->way->method)});
+  const auto code = std::to_string(response.result_int());
+  if (!document.at("paths").at(path).at(method).at("responses").contains(code))
+    throw std::logic_error{"not described: " + code + " of " + method + " " + path};
+}
+
+} // namespace
 
 request_type make_request(verb method, std::string_view target, std::string body) {
   request_type request{method, {target.data(), target.size()}, 11};
@@ -66,6 +107,7 @@ response_type client::send(const request_type& request) {
   beast::http::write(socket_, request);
   auto response = read_response(request.method() == verb::head);
   last_ = !response.keep_alive();
+  check_described(request, response);
   return response;
 }
 

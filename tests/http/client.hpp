@@ -38,6 +38,7 @@ public:
   /// Begins anew with another connection.
   void connect();
 
+  /// Throws at an answer that the description of the interface does not have.
   response_type send(const request_type& request);
   response_type get(std::string_view target);
   response_type post(std::string_view target, std::string body, std::string_view type = "application/octet-stream");
