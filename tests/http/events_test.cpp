@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <thread>
 
 using namespace vp::http;
 
@@ -82,6 +83,13 @@ std::string begin_upload(client& connection, const std::string& title) {
 void finish_upload(client& connection, const std::string& hash) {
   REQUIRE(connection.post("/videos/upload_chunk/" + hash + "/0", "12345").result() == status::ok);
   REQUIRE(connection.post("/videos/finalize/" + hash, "").result() == status::ok);
+}
+
+/// Sends the head of a chunk of 5 bytes, and waits until the server wants them.
+void begin_chunk(client& connection, const std::string& hash) {
+  connection.write("POST /videos/upload_chunk/" + hash
+                   + "/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+  REQUIRE(connection.read_until("\r\n\r\n") == "HTTP/1.1 100 Continue\r\n\r\n");
 }
 
 } // namespace
@@ -197,27 +205,35 @@ TEST_CASE("a stop ends streams and idle connections, and lets a response finish"
   live_server server;
   event_stream stream{server.port(), "/events"};
   client idle{server.port()};
-  REQUIRE(idle.get("/healthz").result() == status::ok);
+  const auto hash = begin_upload(idle, "film");
   client untouched{server.port()};
-  REQUIRE(server.wait_for_connections(3));
+  client busy{server.port()};
+  begin_chunk(busy, hash);
+  REQUIRE(server.wait_for_connections(4));
 
   const auto start = std::chrono::steady_clock::now();
-  server.stop(std::chrono::seconds(10));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  std::jthread stop{[&] { server.stop(std::chrono::seconds(10)); }};
   CHECK(stream.connection().is_closed());
   CHECK(idle.is_closed());
   CHECK(untouched.is_closed());
+  busy.write("12345");
+  const auto response = busy.read_response();
+  CHECK(response.result() == status::ok);
+  CHECK_FALSE(response.keep_alive());
+  busy.close();
+  stop.join();
+  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
   CHECK_THROWS(client{server.port()});
 }
 
 TEST_CASE("a stop ends at its limit what does not end by itself") {
   live_server server;
   client connection{server.port()};
-  const auto hash = begin_upload(connection, "film");
-  connection.write("POST /videos/upload_chunk/" + hash + "/0 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n12");
-  REQUIRE(server.wait_for_connections(1));
+  begin_chunk(connection, begin_upload(connection, "film"));
   const auto start = std::chrono::steady_clock::now();
   server.stop(std::chrono::milliseconds(300));
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(5));
+  const auto took = std::chrono::steady_clock::now() - start;
+  CHECK(took >= std::chrono::milliseconds(300));
+  CHECK(took < std::chrono::seconds(5));
   CHECK(connection.is_closed());
 }
