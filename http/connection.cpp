@@ -80,6 +80,19 @@ reply method_reply(const router::other_method& path) {
 
 /// Has a body by its status (RFC 9112 section 6.3).
 bool has_length(status code) {
+/// Calls a handler. What it throws is a fault of the server, and the client hears that there is one.
+asio::awaitable<reply> handle(const route& way, exchange& request) {
+  try {
+    co_return co_await way.handle(request);
+  } catch (const std::exception& cause) {
+    const auto* system = dynamic_cast<const boost::system::system_error*>(&cause);
+    if (system && system->code() == asio::error::operation_aborted)
+      throw; // the connection is being ended
+    spdlog::error("{} failed: {}", way.pattern, cause.what());
+  }
+  co_return problem_reply(problem{status::internal_server_error, "the server made a mistake; its log says which"});
+}
+
   return code != status::no_content && code != status::not_modified;
 }
 
@@ -283,7 +296,7 @@ asio::awaitable<bool> connection::serve_one() {
     if (const auto* found = std::get_if<router::found>(&match)) {
       label = &found->way->pattern;
       exchange request{app_, head, *where, found->arguments, body};
-      answer = co_await found->way->handle(request);
+      answer = co_await handle(*found->way, request);
     } else if (const auto* path = std::get_if<router::other_method>(&match)) {
       answer = head.method() == verb::options ? preflight_reply(*path) : method_reply(*path);
     } else {
