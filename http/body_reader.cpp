@@ -23,7 +23,9 @@ tl::unexpected<problem> to_refusal(beast::error_code failure) {
 
 } // namespace
 
-body_reader::body_reader(connection& client, request_parser& parser) : client_(client), parser_(parser) {
+body_reader::body_reader(connection& client, request_parser& parser)
+    : client_(client), parser_(parser),
+      pace_{client.app().config.limits.body_idle, client.app().config.limits.body_rate} {
   if (parser.chunked())
     parser.get().body().size = 0;
   else
@@ -32,20 +34,12 @@ body_reader::body_reader(connection& client, request_parser& parser) : client_(c
 }
 
 bool body_reader::done() const {
-  return length_ ? received_ == *length_ : parser_.is_done();
+  return length_ ? pace_.bytes == *length_ : parser_.is_done();
 }
 
 bool body_reader::is_nearly_done() const {
   constexpr std::uint64_t cheap = 64 * 1024;
-  return done() || (length_ && *length_ - received_ <= cheap && !invitation_due_);
-}
-
-clock::duration body_reader::patience() const {
-  const auto& limits = client_.app().config.limits;
-  const auto earned =
-      std::chrono::duration<double>(static_cast<double>(received_) / static_cast<double>(limits.body_rate));
-  const auto left = std::chrono::duration_cast<clock::duration>(earned) + limits.body_idle - waited_;
-  return std::clamp<clock::duration>(left, clock::duration::zero(), limits.body_idle);
+  return done() || (length_ && *length_ - pace_.bytes <= cheap && !invitation_due_);
 }
 
 asio::awaitable<beast::error_code> body_reader::invite() {
@@ -66,14 +60,14 @@ asio::awaitable<answer<std::size_t>> body_reader::read(asio::mutable_buffer out)
 
 answer<std::size_t> body_reader::count(answer<std::size_t> got) {
   if (got) {
-    received_ += *got;
+    pace_.bytes += *got;
     client_.app().measures.received.Increment(static_cast<double>(*got));
   }
   return got;
 }
 
 asio::awaitable<answer<std::size_t>> body_reader::read_sized(asio::mutable_buffer out) {
-  out = asio::buffer(out, static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), *length_ - received_)));
+  out = asio::buffer(out, static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), *length_ - pace_.bytes)));
   auto& early = client_.buffer();
   if (early.size() > 0) {
     const auto copied = asio::buffer_copy(out, early.data());
@@ -81,8 +75,8 @@ asio::awaitable<answer<std::size_t>> body_reader::read_sized(asio::mutable_buffe
     co_return copied;
   }
   const auto start = clock::now();
-  const auto [failure, size] = co_await client_.read_some(out, patience());
-  waited_ += clock::now() - start;
+  const auto [failure, size] = co_await client_.read_some(out, pace_.patience());
+  pace_.waited += clock::now() - start;
   if (failure)
     co_return to_refusal(failure);
   co_return size;
@@ -94,8 +88,8 @@ asio::awaitable<answer<std::size_t>> body_reader::read_chunked(asio::mutable_buf
   body.size = out.size();
   while (!parser_.is_done() && body.size == out.size()) {
     const auto start = clock::now();
-    const auto failure = co_await client_.read_some(parser_, patience());
-    waited_ += clock::now() - start;
+    const auto failure = co_await client_.read_some(parser_, pace_.patience());
+    pace_.waited += clock::now() - start;
     if (failure && failure != beast::http::error::need_buffer)
       co_return to_refusal(failure);
   }

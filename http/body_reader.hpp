@@ -1,6 +1,7 @@
 #pragma once
 
 #include "http/connection.hpp"
+#include "http/limits.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,14 +37,11 @@ private:
   asio::awaitable<answer<std::size_t>> read_sized(asio::mutable_buffer out);
   asio::awaitable<answer<std::size_t>> read_chunked(asio::mutable_buffer out);
   answer<std::size_t> count(answer<std::size_t> got);
-  /// How long the client may take for its next bytes.
-  clock::duration patience() const;
 
   connection& client_;
   request_parser& parser_;
   std::optional<std::uint64_t> length_;
-  std::uint64_t received_ = 0;
-  clock::duration waited_{}; ///< for the client; the time that the server takes is not its fault
+  pace pace_;
   bool invitation_due_ = false;
 };
 

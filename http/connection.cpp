@@ -169,12 +169,16 @@ asio::awaitable<beast::error_code> connection::write(std::string_view data, bool
   static_cast<void>(more_follows);
 #endif
   while (!data.empty()) {
-    arm(app_.config.limits.write_idle);
+    const auto start = clock::now();
+    arm(pace.patience());
+  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
     const auto [failure, size] = co_await socket_.async_send(asio::buffer(data), flags, as_result);
     if (const auto outcome = disarm(failure))
       co_return outcome;
     app_.measures.sent.Increment(static_cast<double>(size));
     data.remove_prefix(size);
+    pace.waited += clock::now() - start;
+    pace.bytes += size;
   }
   co_return beast::error_code{};
 }
@@ -184,19 +188,23 @@ asio::awaitable<beast::error_code> connection::send_file(const file_slice& slice
   const auto end = slice.offset + slice.size;
   while (offset < end) {
     const auto sent = send_from_file(socket_.native_handle(), slice.file.native_handle(), offset, end - offset);
+  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
     if (!sent)
       co_return sent.error();
     app_.measures.sent.Increment(static_cast<double>(*sent));
     offset += *sent;
     if (offset == end)
       break;
+    pace.bytes += *sent;
     // Also where the socket would take more at once: the other connections of this thread want their turn.
-    arm(app_.config.limits.write_idle);
+    const auto start = clock::now();
+    arm(pace.patience());
     const auto [failure] = co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
     if (const auto outcome = disarm(failure))
       co_return outcome;
   }
   co_return beast::error_code{};
+    pace.waited += clock::now() - start;
 }
 
 asio::awaitable<void> connection::wait_until_gone() {

@@ -59,7 +59,7 @@ public:
   asio::awaitable<io_result> read_some(asio::mutable_buffer out, clock::duration limit);
   /// Lets Beast read a part of the body into the buffer that `parser` was given: for chunked bodies.
   asio::awaitable<beast::error_code> read_some(request_parser& parser, clock::duration limit);
-  /// Writes all of `data`. Fails when the peer takes nothing for `limits::write_idle`.
+  /// Writes all of `data`. Fails when the peer is slower than `limits` allows.
   asio::awaitable<beast::error_code> write(std::string_view data, bool more_follows = false);
   /// Completes when the peer has gone. What it sends meanwhile is dropped.
   asio::awaitable<void> wait_until_gone();

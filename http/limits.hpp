@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -18,8 +19,9 @@ struct limits {
   std::chrono::milliseconds idle_time{120'000};  ///< between two requests, and before the first
   std::chrono::milliseconds body_idle{30'000};   ///< between two pieces of a body
   std::chrono::milliseconds write_idle{60'000};  ///< while a reader takes nothing
-  /// A body must come at `body_rate` bytes per second at least, after a grace of `body_idle`.
+  /// Bytes per second that a body must come with and a response be taken with at least, after a grace of the idle time.
   std::uint64_t body_rate = 4 * 1024;
+  std::uint64_t write_rate = 4 * 1024;
 
   std::chrono::milliseconds answer_time{10'000};    ///< for an actor that looks something up
   std::chrono::milliseconds disk_time{90'000};      ///< for one that writes
@@ -27,6 +29,20 @@ struct limits {
 
   std::uint64_t free_space =
       64ull * 1024 * 1024; ///< bytes on the data folder's disk below which the server is not ready
+};
+
+/// How fast a peer is, and how long it may therefore take for its next bytes.
+struct pace {
+  std::chrono::nanoseconds idle; ///< at most
+  std::uint64_t rate;            ///< bytes per second on the whole, but for a grace of `idle`
+  std::uint64_t bytes = 0;
+  std::chrono::nanoseconds waited{}; ///< for the peer; the time that the server takes is not its fault
+
+  std::chrono::nanoseconds patience() const {
+    const std::chrono::duration<double> earned{static_cast<double>(bytes) / static_cast<double>(rate)};
+    const auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(earned) + idle - waited;
+    return std::clamp(left, std::chrono::nanoseconds::zero(), idle);
+  }
 };
 
 } // namespace vp::http

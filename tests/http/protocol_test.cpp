@@ -4,6 +4,9 @@
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <thread>
+
 using namespace vp::http;
 using namespace std::chrono_literals;
 
@@ -201,6 +204,27 @@ TEST_CASE("a reader that takes nothing is let go") {
 }
 
 TEST_CASE("a connection too many is told 503") {
+TEST_CASE("a reader that takes little at a time is let go") {
+  live_server server{[](server_config& config) {
+    config.limits.write_idle = 500ms;
+    config.limits.write_rate = 1'000'000'000;
+  }};
+  server.folder().write("data/uploads/large.bin", "");
+  std::filesystem::resize_file(server.data() / "uploads/large.bin", 1'000'000'000);
+  client connection{server.port()};
+  connection.write("GET /media/uploads/large.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+  REQUIRE(server.wait_for_connections(1));
+  // More often than the idle time, and much slower than the rate.
+  std::size_t taken = 0;
+  const auto end = std::chrono::steady_clock::now() + 10s;
+  while (server.connections() > 0 && std::chrono::steady_clock::now() < end) {
+    taken += connection.read_some().size();
+    std::this_thread::sleep_for(5ms);
+  }
+  CHECK(server.connections() == 0);
+  CHECK(taken > 0);
+}
+
   live_server server{[](server_config& config) { config.limits.connections = 5; }};
   std::vector<client> open;
   for (int i = 0; i < 5; ++i) {
