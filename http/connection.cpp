@@ -56,7 +56,9 @@ std::optional<problem> find_fault(const request_parser& parser, const limits& li
   if (const auto expect = head.find(field::expect);
       expect != head.end() && !beast::iequals(expect->value(), "100-continue"))
     return problem{status::expectation_failed, "the only expectation that is met is 100-continue"};
-  if (head.find(field::transfer_encoding) != head.end() && !parser.chunked())
+  if (const auto encoding = head.find(field::transfer_encoding);
+      encoding != head.end()
+      && (head.count(field::transfer_encoding) != 1 || !beast::iequals(encoding->value(), "chunked")))
     return problem{status::not_implemented, "the only transfer encoding that is understood is chunked"};
   return std::nullopt;
 }
