@@ -33,7 +33,9 @@ reply file_reply(const request_head& head, open_file file, std::string_view name
   }
 
   byte_range part{range_kind::whole, 0, file.size};
-  if (const auto range = head.find(field::range); range != head.end() && range_applies(head, current))
+  // Of a HEAD it means nothing (RFC 9110 section 14.2).
+  if (const auto range = head.find(field::range);
+      range != head.end() && head.method() == verb::get && range_applies(head, current))
     part = choose_range({range->value().data(), range->value().size()}, file.size);
   if (part.kind == range_kind::unsatisfiable) {
     auto refusal = problem_reply(problem{status::range_not_satisfiable, "the range begins past the end of the file"});
