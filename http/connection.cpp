@@ -80,8 +80,6 @@ reply method_reply(const router::other_method& path) {
   return answer;
 }
 
-/// Has a body by its status (RFC 9112 section 6.3).
-bool has_length(status code) {
 /// Calls a handler. What it throws is a fault of the server, and the client hears that there is one.
 asio::awaitable<reply> handle(const route& way, exchange& request) {
   try {
@@ -95,6 +93,8 @@ asio::awaitable<reply> handle(const route& way, exchange& request) {
   co_return problem_reply(problem{status::internal_server_error, "the server made a mistake; its log says which"});
 }
 
+/// Has a body by its status (RFC 9112 section 6.3).
+bool has_length(status code) {
   return code != status::no_content && code != status::not_modified;
 }
 
@@ -170,17 +170,17 @@ asio::awaitable<beast::error_code> connection::write(std::string_view data, bool
   const asio::socket_base::message_flags flags = 0;
   static_cast<void>(more_follows);
 #endif
+  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
   while (!data.empty()) {
     const auto start = clock::now();
     arm(pace.patience());
-  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
     const auto [failure, size] = co_await socket_.async_send(asio::buffer(data), flags, as_result);
     if (const auto outcome = disarm(failure))
       co_return outcome;
-    app_.measures.sent.Increment(static_cast<double>(size));
-    data.remove_prefix(size);
     pace.waited += clock::now() - start;
     pace.bytes += size;
+    app_.measures.sent.Increment(static_cast<double>(size));
+    data.remove_prefix(size);
   }
   co_return beast::error_code{};
 }
@@ -188,25 +188,25 @@ asio::awaitable<beast::error_code> connection::write(std::string_view data, bool
 asio::awaitable<beast::error_code> connection::send_file(const file_slice& slice) {
   auto offset = slice.offset;
   const auto end = slice.offset + slice.size;
+  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
   while (offset < end) {
     const auto sent = send_from_file(socket_.native_handle(), slice.file.native_handle(), offset, end - offset);
-  pace pace{app_.config.limits.write_idle, app_.config.limits.write_rate};
     if (!sent)
       co_return sent.error();
     app_.measures.sent.Increment(static_cast<double>(*sent));
     offset += *sent;
+    pace.bytes += *sent;
     if (offset == end)
       break;
-    pace.bytes += *sent;
     // Also where the socket would take more at once: the other connections of this thread want their turn.
     const auto start = clock::now();
     arm(pace.patience());
     const auto [failure] = co_await socket_.async_wait(asio::socket_base::wait_write, as_result);
     if (const auto outcome = disarm(failure))
       co_return outcome;
+    pace.waited += clock::now() - start;
   }
   co_return beast::error_code{};
-    pace.waited += clock::now() - start;
 }
 
 asio::awaitable<void> connection::wait_until_gone() {

@@ -19,7 +19,6 @@ namespace vp::http {
 
 class io_thread;
 struct service;
-struct route;
 
 using request_parser = beast::http::request_parser<beast::http::buffer_body>;
 

@@ -20,8 +20,8 @@ struct open_file {
   std::timespec modified{};
 };
 
-/// A folder whose files are served, and no others: the kernel resolves every path below it and lets no `..`, no
-/// symbolic link and no mount trick lead out. Names that begin with a dot are not served.
+/// A folder whose files are served, and no others: the kernel resolves every path below it and lets no `..` and
+/// no symbolic link lead out. Names that begin with a dot are not served.
 class file_root {
 public:
   static result<file_root> open(const std::filesystem::path& folder);

@@ -28,7 +28,7 @@ public:
   prometheus::Gauge& connections;
   prometheus::Gauge& streams;
   prometheus::Counter& received; ///< bytes of bodies
-  prometheus::Counter& sent;     ///< bytes of bodies
+  prometheus::Counter& sent;     ///< bytes of responses, with their heads
 };
 
 } // namespace vp::http
