@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cmath>
 #include <cstring>
 #include <limits>
 #include <new>
@@ -316,6 +317,8 @@ result<bool> demuxer::read(AVPacket& packet) {
     // A packet without bytes would tell a decoder that the stream has ended.
     if (stream.discard == AVDISCARD_ALL || packet.size == 0)
       continue;
+    if (auto done = check_times(packet); !done)
+      return tl::unexpected(done.error());
     const bool video = stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
     if (has_decoding_times_only(packet.stream_index) || (!video && packet.pts == no_pts))
       packet.pts = packet.dts;
@@ -342,6 +345,22 @@ result<bool> demuxer::read_stored(AVPacket& packet) {
       return fail(errc::unsupported_media, encrypted);
     return true;
   }
+}
+
+/// One packet with a time far away would make a timeline of that length.
+result<void> demuxer::check_times(const AVPacket& packet) const {
+  constexpr auto longest = std::chrono::duration<double>(source_limits::duration).count();
+  constexpr auto latest = std::chrono::duration<double>(source_limits::start).count();
+  const auto unit = av_q2d(format_->streams[packet.stream_index]->time_base);
+  const auto start = format_->start_time == no_pts ? 0.0 : static_cast<double>(format_->start_time) / AV_TIME_BASE;
+  const auto length = static_cast<double>(packet.duration) * unit;
+  const auto far = [&](std::int64_t time) {
+    const auto from_start = static_cast<double>(time) * unit - start;
+    return time != no_pts && (std::abs(from_start) > longest || from_start + length > longest);
+  };
+  if (std::abs(start) > latest || std::abs(length) > longest || far(packet.pts) || far(packet.dts))
+    return fail(errc::broken_media, "the file's timestamps claim that it lasts longer than 100 hours");
+  return {};
 }
 
 void demuxer::begin_seek() {

@@ -19,14 +19,17 @@ struct source_limits {
   static constexpr int side = 16384;
   static constexpr int streams = 256;
   static constexpr std::int64_t probe_bytes = 8 << 20;
+  static constexpr std::chrono::hours duration{100};         ///< between the first timestamp and the last
+  static constexpr std::chrono::hours start{24 * 365 * 100}; ///< live recordings count from 1970
   static constexpr std::chrono::seconds one_call{60}; ///< of the time one call may read, besides the caller's own limit
 };
 
 /// Reads packets out of a file that somebody on the internet sent.
 ///
 /// The container is recognised by its bytes alone and must be one of a list; nothing but `byte_source` is ever opened,
-/// whatever the file refers to; sizes are looked at before a decoder sees them. A file is turned away with
-/// `unsupported_media` or `broken_media` and a sentence for its uploader. Not for use by two threads at once.
+/// whatever the file refers to; sizes are looked at before a decoder sees them, and no packet comes whose times are so
+/// far out that sums of them could overflow. A file is turned away with `unsupported_media` or `broken_media` and a
+/// sentence for its uploader. Not for use by two threads at once.
 class demuxer {
 public:
   /// `source` must outlive the demuxer.
@@ -78,6 +81,7 @@ private:
   result<void> open_container();
   result<void> check_streams();
   result<void> check_index();
+  result<void> check_times(const AVPacket& packet) const;
   error explain(int averror, errc code, std::string_view what) const;
   result<bool> read_stored(AVPacket& packet);
   void begin_call();

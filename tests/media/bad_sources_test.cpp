@@ -175,6 +175,22 @@ TEST_CASE("bad sources: a picture of 100000 x 100000") {
   check_refused(mkv, {errc::unsupported_media}, "too large");
 }
 
+TEST_CASE("bad sources: one packet with a time far away") {
+  const auto far = [](const std::string& media, const std::string& time) {
+    return " -bsf:" + media + " setts=ts='if(eq(N\\,60)\\," + time + "\\,TS)'";
+  };
+  const auto sound = tone + " -c:a aac ";
+  const auto both = pictures + " " + tone + " " + x264 + " -bf 0 ";
+  const auto check = [](const std::string& name, const std::string& arguments) {
+    INFO(name);
+    check_refused(clips::read_file(clips::make(name, arguments)), {errc::broken_media}, "longer than 100 hours");
+  };
+  check("far.mka", sound + far("a", "100000000000"));
+  check("far-sound.mkv", both + far("a", "100000000000"));
+  check("far-picture.mkv", both + far("v", "100000000000"));
+  check("farthest.mkv", both + far("v", "9000000000000000"));
+}
+
 TEST_CASE("bad sources: an encrypted track") {
   check_refused(clips::read_file(clips::make("encrypted.mp4", pictures + " " + tone + " " + x264
                                                                   + " -encryption_scheme cenc-aes-ctr -encryption_key "
