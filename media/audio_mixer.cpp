@@ -7,6 +7,8 @@ extern "C" {
 #include <libavutil/opt.h>
 }
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -64,6 +66,8 @@ result<void> audio_mixer::add(const AVFrame& frame, std::int64_t position) {
 }
 
 result<void> audio_mixer::begin(const AVFrame& frame, std::int64_t position) {
+  if (!is_audio_rate(frame.sample_rate))
+    return fail(errc::unsupported_media, fmt::format("the audio has {} samples a second", frame.sample_rate));
   AVChannelLayout layout{};
   if (frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
     av_channel_layout_default(&layout, frame.ch_layout.nb_channels);

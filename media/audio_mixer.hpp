@@ -11,6 +11,13 @@ namespace vp::media {
 /// Samples of the two channels at `audio_sample_rate`, full scale 1.
 using stereo = std::array<std::vector<float>, 2>;
 
+/// Sampling rates that sound has, in Hz. Far from them a resampler would take memory without end.
+inline constexpr int lowest_audio_rate = 4000;
+inline constexpr int highest_audio_rate = 768'000;
+inline constexpr bool is_audio_rate(int rate) {
+  return rate >= lowest_audio_rate && rate <= highest_audio_rate;
+}
+
 /// Lays decoded frames of any rate, format and layout onto a stretch of the timeline, as stereo at `audio_sample_rate`.
 ///
 /// What an output sample becomes does not depend on where the stretch begins, so that stretches join: the resampler
@@ -23,7 +30,7 @@ public:
   audio_mixer(std::int64_t from, std::int64_t to);
 
   /// `frame` begins at `position`, counted at the frame's own rate. Frames come in order.
-  /// Errors: `unsupported_media` for a layout that cannot be mixed.
+  /// Errors: `unsupported_media` for a rate or a layout that cannot be mixed.
   result<void> add(const AVFrame& frame, std::int64_t position);
 
   /// Where the samples go next, at the rate of the last frame.

@@ -39,6 +39,9 @@ void grid_planner::add_audio(std::int64_t end) {
 
 void grid_planner::finish() {
   finished_ = true;
+  // A last picture that lasts long would hold all the audio beside it in one segment.
+  if (audio_end_ > 0 && frames_ > 0)
+    video_end_ = std::min(video_end_, last_pts_ + 4 * second());
   advance();
 }
 

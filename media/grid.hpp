@@ -16,7 +16,8 @@ namespace vp::media {
 /// are part of the segment before. What comes out does not depend on when it is asked for.
 ///
 /// Audio is cut on its own grid of AAC frames at the same times. It is as long as the video at least; where it goes on
-/// for a second or more after the video's end, segments without video follow.
+/// for a second or more after the video's end, segments without video follow. Beside audio the last frame lasts four
+/// seconds at most.
 class grid_planner {
 public:
   struct tracks {

@@ -1,11 +1,14 @@
 #include "media/scan.hpp"
 
 #include "media/audio_clock.hpp"
+#include "media/audio_mixer.hpp"
 #include "media/grid.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
 #include "media/timeline.hpp"
 #include "media/video_decoder.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
@@ -60,9 +63,13 @@ private:
   result<void> begin() {
     auto& info = made_.source;
     std::vector<int> streams;
-    if (info.audio && (info.audio->sample_rate <= 0 || info.audio->channels <= 0)) {
-      info.audio.reset();
+    if (info.audio && info.audio->channels <= 0) {
       info.warnings.emplace_back("the audio track is damaged and left out");
+      info.audio.reset();
+    } else if (info.audio && !is_audio_rate(info.audio->sample_rate)) {
+      info.warnings.push_back(
+          fmt::format("the audio track is left out: it claims {} samples a second", info.audio->sample_rate));
+      info.audio.reset();
     }
     if (info.audio)
       streams.push_back(info.audio->index);

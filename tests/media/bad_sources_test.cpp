@@ -191,6 +191,38 @@ TEST_CASE("bad sources: one packet with a time far away") {
   check("farthest.mkv", both + far("v", "9000000000000000"));
 }
 
+TEST_CASE("bad sources: sound at a rate that no sound has") {
+  auto wav = clips::read_file(clips::make("rate.wav", tone));
+  for (const std::uint32_t rate : {1U, 3999U, 768'001U, 200'000'000U}) {
+    INFO(rate);
+    for (std::size_t i = 0; i < 4; ++i)
+      wav[24 + i] = static_cast<unsigned char>(rate >> (8 * i));
+    const clips::memory_watch memory;
+    check_refused(wav, {errc::broken_media}, "neither video nor audio");
+    CHECK(memory.peak() < 60);
+  }
+  // Beside a video it is left out.
+  auto avi = clips::read_file(clips::make("rate.avi", pictures + " " + tone + " -c:v mpeg4 -c:a pcm_s16le"));
+  constexpr std::string_view format = "strf";
+  const auto video = std::search(avi.begin(), avi.end(), format.begin(), format.end());
+  const auto audio = std::search(video + 4, avi.end(), format.begin(), format.end());
+  REQUIRE(avi.end() - audio > 16);
+  std::fill_n(audio + 12, 4, 0);
+  audio[12] = 1;
+  clips::memory_source source(avi);
+  const auto made = analyze(source, "rate", {}, interrupt(std::chrono::seconds(30)));
+  REQUIRE(made);
+  CHECK_FALSE(made->plan.source.audio);
+  REQUIRE(made->plan.source.warnings.size() == 1);
+  CHECK(made->plan.source.warnings.front().find("1 samples a second") != std::string::npos);
+}
+
+TEST_CASE("bad sources: much sound beside one picture") {
+  check_refused(clips::read_file(clips::make("far-apart.mp4", "-f lavfi -i \"" + clips::numbered(320, 180, "1/4000", 2)
+                                                                  + "\" -f lavfi -i sine=440:d=5 " + x264)),
+                {errc::unsupported_media}, "ten minutes apart");
+}
+
 TEST_CASE("bad sources: an encrypted track") {
   check_refused(clips::read_file(clips::make("encrypted.mp4", pictures + " " + tone + " " + x264
                                                                   + " -encryption_scheme cenc-aes-ctr -encryption_key "

@@ -98,6 +98,27 @@ std::string output_of(const std::string& command) {
   return out;
 }
 
+namespace {
+
+long megabytes(const std::string& what) {
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);)
+    if (line.starts_with(what + ":"))
+      return std::stol(line.substr(what.size() + 1)) / 1000;
+  return 0;
+}
+
+} // namespace
+
+memory_watch::memory_watch() {
+  std::ofstream("/proc/self/clear_refs") << 5; // VmHWM counts anew
+  before_ = megabytes("VmRSS");
+}
+
+long memory_watch::peak() const {
+  return megabytes("VmHWM") - before_;
+}
+
 scratch::scratch() {
   auto pattern = (fs::temp_directory_path() / "vidpipeline-XXXXXX").string();
   REQUIRE(::mkdtemp(pattern.data()));

@@ -27,6 +27,18 @@ void write_file(const std::filesystem::path& path, std::span<const unsigned char
 /// What a command prints; fails the test when it fails.
 std::string output_of(const std::string& command);
 
+/// Watches this process's memory.
+class memory_watch {
+public:
+  memory_watch();
+
+  /// How far the resident set has been above what it was at the beginning, in megabytes.
+  long peak() const;
+
+private:
+  long before_;
+};
+
 /// A folder of its own, removed in the end.
 class scratch {
 public:

@@ -150,6 +150,16 @@ TEST_CASE("audio that goes on for longer gets segments without video") {
   CHECK(grid.back().audio_end == 1008); // 21.5 s are 1007.8
 }
 
+TEST_CASE("beside audio the last frame lasts four seconds at most") {
+  const auto frames = steady(2, 100 * second);
+  CHECK(grid_of(frames).back().end == 200 * second);
+  const auto grid = grid_of(frames, 111);
+  check_grid(grid, frames);
+  CHECK(starts(grid) == std::vector<double>{0, 100, 104, 108});
+  CHECK(grid[1].frames == 1);
+  CHECK(grid[2].frames == 0);
+}
+
 TEST_CASE("audio alone is cut at the same times") {
   const auto grid = grid_of({}, 9.5);
   check_grid(grid, {});

@@ -233,6 +233,22 @@ TEST_CASE("odd sources: sound that is longer or shorter than the pictures") {
   CHECK(shorter.find("audio").fragments.size() == shorter.largest().fragments.size());
 }
 
+TEST_CASE("odd sources: a picture that lasts longer than its sound") {
+  const clips::memory_watch memory;
+  const auto made =
+      movie::check(clips::make("lasting.mp4", pictures(320, 180, "1/4000", 1) + " -f lavfi -i sine=440:d=9 " + x264));
+  CHECK(memory.peak() < 150);
+  const auto& cells = made.analysis.segments;
+  REQUIRE(cells.size() == 3); // the picture for four seconds, then sound alone
+  CHECK(cells[0].end == 4 * static_cast<std::int64_t>(made.analysis.plan.timescale));
+  CHECK(made.find("audio").fragments.size() == 3);
+  // The last of several, too.
+  const auto slides =
+      movie::encode(clips::make("slides.mp4", pictures(320, 180, "1/60", 3) + " -f lavfi -i sine=440:d=150 " + x264));
+  movie::check_fragments(slides);
+  CHECK(memory.peak() < 150);
+}
+
 TEST_CASE("odd sources: one frame") {
   CHECK(movie::check(clips::make("one.mp4", pictures(320, 180, "25", 1) + " " + x264)).analysis.segments.size() == 1);
   movie::check(clips::make("one.webm", pictures(320, 180, "25", 1) + " -c:v libvpx"));
