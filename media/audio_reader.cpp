@@ -17,6 +17,16 @@ constexpr std::array<std::string_view, 3> indexed_by_video{"matroska", "flv", "a
 
 constexpr std::int64_t first_step_back = 500'000; // microseconds
 
+// Some decoders set up a resampler or a filter bank when a packet first needs one.
+int send(codec_context& decoder, const AVPacket* packet) {
+  const portable_math portable;
+  return avcodec_send_packet(decoder.get(), packet);
+}
+int receive(codec_context& decoder, AVFrame& frame) {
+  const portable_math portable;
+  return avcodec_receive_frame(decoder.get(), &frame);
+}
+
 } // namespace
 
 audio_reader::audio_reader(byte_source& source, const plan& plan)
@@ -41,7 +51,7 @@ result<stereo> audio_reader::read(std::int64_t from, std::int64_t to, const inte
   audio_clock clock(demuxer_->stream(stream_), demuxer_->format_name(), plan_.source.start_time);
   const auto frame = make_frame();
   const auto take_frames = [&]() -> result<void> {
-    while (!mixer.full() && avcodec_receive_frame(decoder->get(), frame.get()) >= 0) {
+    while (!mixer.full() && receive(*decoder, *frame) >= 0) {
       if (frame->sample_rate <= 0 || frame->nb_samples <= 0 || frame->ch_layout.nb_channels <= 0)
         continue;
       const auto position = frame->pts == no_pts ? mixer.next() : av_rescale(frame->pts, frame->sample_rate, rate);
@@ -59,14 +69,14 @@ result<stereo> audio_reader::read(std::int64_t from, std::int64_t to, const inte
       continue;
     packet->pts = packet->dts = position;
     packet->duration = clock.samples();
-    if (avcodec_send_packet(decoder->get(), packet.get()) < 0)
+    if (send(*decoder, packet.get()) < 0)
       continue; // damaged: its place stays silent
     if (auto done = take_frames(); !done)
       return tl::unexpected(done.error());
   }
   if (!more)
     return tl::unexpected(more.error());
-  avcodec_send_packet(decoder->get(), nullptr);
+  send(*decoder, nullptr);
   if (auto done = take_frames(); !done)
     return tl::unexpected(done.error());
   return std::move(mixer).finish();

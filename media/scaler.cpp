@@ -18,6 +18,11 @@ constexpr int alignment = 64;
 
 constexpr int scaling_flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT | SWS_BITEXACT;
 
+/// Of the same size, swscale has routines of its own for these that round as the processor does.
+bool is_packed_422(int format) {
+  return format == AV_PIX_FMT_YUYV422 || format == AV_PIX_FMT_UYVY422;
+}
+
 constexpr int fixed_one = 1 << 16; // neither contrast nor saturation is changed
 
 } // namespace
@@ -56,6 +61,8 @@ result<frame_ptr> scaler::run(const AVFrame& from) {
       throw std::bad_alloc();
     return same;
   }
+  if (is.width == width_ && is.height == height_ && is_packed_422(is.format) && format_ != AV_PIX_FMT_YUV422P)
+    return unpack(from);
   if (!context_ || is != from_)
     if (auto done = prepare(is); !done)
       return tl::unexpected(done.error());
@@ -71,6 +78,14 @@ result<frame_ptr> scaler::run(const AVFrame& from) {
   (*to)->color_trc = to_.transfer;
   (*to)->color_range = to_.full_range ? AVCOL_RANGE_JPEG : AVCOL_RANGE_MPEG;
   return to;
+}
+
+/// By way of planes, which changes no sample.
+result<frame_ptr> scaler::unpack(const AVFrame& from) {
+  if (!unpacker_ || unpacker_->to_ != colour_of(from))
+    unpacker_ = std::make_unique<scaler>(width_, height_, colour_of(from), AV_PIX_FMT_YUV422P);
+  const auto planes = unpacker_->run(from);
+  return planes ? run(**planes) : tl::unexpected(planes.error());
 }
 
 result<void> scaler::prepare(const shape& from) {

@@ -43,6 +43,7 @@ private:
   };
 
   result<void> prepare(const shape& from);
+  result<frame_ptr> unpack(const AVFrame& from);
 
   int width_;
   int height_;
@@ -50,6 +51,7 @@ private:
   AVPixelFormat format_;
   shape from_;
   sws_context context_;
+  std::unique_ptr<scaler> unpacker_; ///< a step in between that some formats need
   frame_pool pool_;
 };
 

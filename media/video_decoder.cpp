@@ -1,7 +1,5 @@
 #include "media/video_decoder.hpp"
 
-#include "media/portable_math.hpp"
-
 #include <fmt/format.h>
 
 #include <utility>
@@ -44,14 +42,14 @@ void video_decoder::send(const AVPacket* packet) {
       sent_.pop_front();
   }
   draining_ = draining_ || !packet;
-  const native_math native;
+  const auto native = setting_up();
   if (avcodec_send_packet(context_.get(), packet) < 0 && packet)
     damaged_ = true;
 }
 
 frame_ptr video_decoder::receive() {
   auto frame = make_frame();
-  const native_math native;
+  const auto native = setting_up();
   for (;;) {
     const int r = avcodec_receive_frame(context_.get(), frame.get());
     if (r == AVERROR(EAGAIN))
@@ -73,6 +71,11 @@ frame_ptr video_decoder::receive() {
     if (frame->pts != no_pts)
       return frame;
   }
+}
+
+/// Many a decoder chooses its routines only when it sees the first picture's header.
+std::unique_ptr<native_math> video_decoder::setting_up() const {
+  return count_ == 0 ? std::make_unique<native_math>() : nullptr;
 }
 
 std::int64_t video_decoder::presentation_time(const AVFrame& frame) {

@@ -1,9 +1,11 @@
 #pragma once
 
 #include "media/demuxer.hpp"
+#include "media/portable_math.hpp"
 
 #include <cstdint>
 #include <deque>
+#include <memory>
 
 namespace vp::media {
 
@@ -34,6 +36,7 @@ public:
   std::uint64_t count() const noexcept { return count_; }
 
 private:
+  std::unique_ptr<native_math> setting_up() const;
   std::int64_t presentation_time(const AVFrame& frame);
 
   codec_context context_;

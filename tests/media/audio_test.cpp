@@ -1,6 +1,7 @@
 #include "media/audio_clock.hpp"
 #include "media/audio_encoder.hpp"
 #include "media/demuxer.hpp"
+#include "media/portable_math.hpp"
 
 extern "C" {
 #include <libavutil/cpu.h>
@@ -12,9 +13,11 @@ extern "C" {
 #include <catch2/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdlib>
 #include <numbers>
+#include <thread>
 
 using namespace vp::media;
 
@@ -262,16 +265,50 @@ TEST_CASE("an audio segment's bytes depend on nothing that was encoded before") 
 }
 
 TEST_CASE("an audio segment's bytes are the same on every processor") {
-  auto source = tone_in(audio_formats[1]); // AAC that has to be resampled
-  const auto best = encoded(*open(source), source.cells[1]);
-  const auto flags = av_get_cpu_flags();
-  for (const int fewer : {0, AV_CPU_FLAG_MMX | AV_CPU_FLAG_MMXEXT | AV_CPU_FLAG_SSE | AV_CPU_FLAG_SSE2}) {
-    av_force_cpu_flags(fewer);
-    const auto plain = encoded(*open(source), source.cells[1]);
-    CHECK(av_get_cpu_flags() == fewer);
-    av_force_cpu_flags(flags);
-    CHECK(plain == best);
+  // AAC that has to be resampled; and decoders that set up a resampler or a filter bank with the first packet that
+  // needs one.
+  const auto speech = audio_format{"silk.ogg", "-c:a libopus -application voip -b:a 12k", 48000, 0, 0, 0};
+  for (const auto& format : {audio_formats[1], speech})
+    DYNAMIC_SECTION(format.name) {
+      auto source = tone_in(format);
+      const auto best = encoded(*open(source), source.cells[1]);
+      for (const int fewer : {0, AV_CPU_FLAG_MMX | AV_CPU_FLAG_MMXEXT | AV_CPU_FLAG_SSE | AV_CPU_FLAG_SSE2}) {
+        const int real = pretend_processor(fewer);
+        const auto plain = encoded(*open(source), source.cells[1]);
+        pretend_processor(real);
+        CHECK(plain == best);
+      }
+      // Whatever pictures are being set up meanwhile.
+      std::atomic<bool> done = false;
+      std::thread pictures([&] {
+        while (!done) {
+          const native_math native;
+          std::this_thread::yield();
+        }
+      });
+      const auto beside = encoded(*open(source), source.cells[1]);
+      done = true;
+      pictures.join();
+      CHECK(beside == best);
+      CHECK(av_get_cpu_flags() == 0);
+    }
+}
+
+TEST_CASE("setting up pictures is not kept waiting by audio") {
+  std::atomic<bool> done = false;
+  std::vector<std::thread> listeners;
+  for (int i = 0; i < 4; ++i)
+    listeners.emplace_back([&] {
+      while (!done)
+        const portable_math portable;
+    });
+  for (int i = 0; i < 100; ++i) {
+    const native_math native;
+    CHECK(av_get_cpu_flags() != 0);
   }
+  done = true;
+  for (auto& listener : listeners)
+    listener.join();
 }
 
 TEST_CASE("encoding audio in segments is no worse than in one pass, at the joins too") {
@@ -485,5 +522,20 @@ TEST_CASE("the mixer follows a change of rate, format and layout, and drops what
     for (std::size_t at = 0; at + 256 <= signal.size(); at += 128)
       worst = std::max(worst, residual(signal, 440, expected, at, at + 256));
     CHECK(worst < 0.005);
+  }
+}
+
+TEST_CASE("the mixer takes no rate that no sound has") {
+  for (const int rate : {1, 200'000'000}) {
+    audio_mixer mixer(0, audio_sample_rate);
+    auto frame = make_frame();
+    frame->nb_samples = 100;
+    frame->sample_rate = rate;
+    frame->format = AV_SAMPLE_FMT_FLTP;
+    av_channel_layout_default(&frame->ch_layout, 2);
+    REQUIRE(av_frame_get_buffer(frame.get(), 0) >= 0);
+    const auto added = mixer.add(*frame, 0);
+    REQUIRE_FALSE(added);
+    CHECK(added.error().code == vp::errc::unsupported_media);
   }
 }
