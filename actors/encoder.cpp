@@ -92,7 +92,7 @@ codec_actor::behavior_type codec(codec_actor::stateful_pointer<codec_state> self
           auto source = self->state.config.open_source(task.source);
           if (!source)
             return tl::unexpected(std::move(source.error()));
-          return media::analyze(**source, task.source.video_hash, task.settings, stop);
+          return media::analyze(**source, task.settings, stop);
         });
       },
       [self](encode_atom, const segment_task& task, const media::interrupt& stop) {

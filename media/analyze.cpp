@@ -40,7 +40,7 @@ void plan_renditions(plan& plan) {
 }
 
 /// Opens the encoder of each rendition to learn what its fragments will need, and names it.
-result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& colour, std::string_view identity) {
+result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& colour) {
   std::vector<init_segment> inits;
   for (auto& rendition : plan.renditions) {
     const bool video = rendition.kind == media_kind::video;
@@ -59,7 +59,7 @@ result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& c
     if (!bytes)
       return tl::unexpected(bytes.error());
     rendition.codecs = codecs_string(**parameters);
-    rendition.id = rendition_id(identity, plan, rendition);
+    rendition.id = rendition_id(plan, rendition);
     inits.push_back({rendition.id, std::move(*bytes)});
   }
   return inits;
@@ -75,14 +75,14 @@ bool fits(const segment& cell) {
 
 } // namespace
 
-result<analysis> analyze(byte_source& source, std::string_view identity, const encode_settings& settings,
-                         const interrupt& stop) {
+result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop) {
   analysis made;
   auto& plan = made.plan;
   auto scanned = scan(source, stop);
   if (!scanned)
     return tl::unexpected(scanned.error());
   plan.source = std::move(scanned->source);
+  plan.identity = std::move(scanned->identity);
   plan.timescale = scanned->ticks.timescale;
   plan.tick_scale = scanned->ticks.tick_scale;
   if (plan.source.video)
@@ -109,7 +109,7 @@ result<analysis> analyze(byte_source& source, std::string_view identity, const e
       if (rendition.kind == media_kind::video)
         rendition.encoder = choice->name;
   }
-  auto inits = make_init_segments(plan, scanned->colour, identity);
+  auto inits = make_init_segments(plan, scanned->colour);
   if (!inits)
     return tl::unexpected(inits.error());
   made.inits = std::move(*inits);

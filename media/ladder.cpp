@@ -99,10 +99,10 @@ result<tick_rate> choose_ticks(rational time_base) {
   return tick_rate{static_cast<std::uint32_t>(den * factor), num * factor};
 }
 
-std::string rendition_id(std::string_view identity, const plan& plan, const rendition& rendition) {
+std::string rendition_id(const plan& plan, const rendition& rendition) {
   const auto& source = plan.source;
   const auto text =
-      fmt::format("{}|{}|{}|{}|{}|{}/{}|{}|{}|{}/{}|{}/{}|{}|{}|{}|{}|{}x{}|{}", format_version, identity,
+      fmt::format("{}|{}|{}|{}|{}|{}/{}|{}|{}|{}/{}|{}/{}|{}|{}|{}|{}|{}x{}|{}", format_version, plan.identity,
                   source.start_time, source.video ? source.video->index : -1, source.audio ? source.audio->index : -1,
                   plan.frame_rate.num, plan.frame_rate.den, plan.timescale, plan.tick_scale,
                   source.video ? source.video->rotation : 0, source.video && source.video->mirrored,

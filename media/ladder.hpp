@@ -39,8 +39,8 @@ struct tick_rate {
 };
 result<tick_rate> choose_ticks(rational time_base);
 
-/// Names a rendition after all that its bytes depend on: the source's identity, the plan, and this version of the
-/// format.
-std::string rendition_id(std::string_view identity, const plan& plan, const rendition& rendition);
+/// Names a rendition after all that its bytes depend on: the source's identity, the rest of the plan, and this version
+/// of the format.
+std::string rendition_id(const plan& plan, const rendition& rendition);
 
 } // namespace vp::media

@@ -9,10 +9,13 @@
 #include "media/video_decoder.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sodium.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <initializer_list>
 #include <optional>
 
 namespace vp::media {
@@ -29,6 +32,47 @@ constexpr double rate_tolerance = 0.0004; // 24 and 23.976 are 0.001 apart
 constexpr double highest_rate = 240;
 constexpr double lowest_rate = 0.01;
 
+/// A digest of all that the decoders will be given.
+class fingerprint {
+public:
+  fingerprint() { crypto_generichash_init(&state_, nullptr, 0, size); }
+
+  void add(const AVStream& stream) {
+    const auto& p = *stream.codecpar;
+    const auto& layout = p.ch_layout;
+    add_numbers({stream.index, p.codec_id, p.codec_tag, p.format, p.bits_per_coded_sample, p.block_align, p.color_range,
+                 p.color_primaries, p.color_trc, p.color_space, p.sample_rate, layout.order, layout.nb_channels,
+                 layout.order == AV_CHANNEL_ORDER_NATIVE ? static_cast<std::int64_t>(layout.u.mask) : 0,
+                 p.extradata_size});
+    add_bytes(p.extradata, p.extradata_size);
+  }
+
+  void add(const AVPacket& packet) {
+    add_numbers({packet.stream_index, packet.pts, packet.duration, packet.size});
+    add_bytes(packet.data, packet.size);
+  }
+
+  std::string hex() {
+    std::array<unsigned char, size> digest{};
+    crypto_generichash_final(&state_, digest.data(), digest.size());
+    return fmt::format("{:02x}", fmt::join(digest, ""));
+  }
+
+private:
+  static constexpr std::size_t size = crypto_generichash_BYTES_MIN;
+
+  void add_numbers(std::initializer_list<std::int64_t> numbers) {
+    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(numbers.begin()),
+                              numbers.size() * sizeof(std::int64_t));
+  }
+  void add_bytes(const std::uint8_t* data, int count) {
+    if (count > 0)
+      crypto_generichash_update(&state_, data, static_cast<std::size_t>(count));
+  }
+
+  crypto_generichash_state state_;
+};
+
 class scanner {
 public:
   explicit scanner(demuxer& from, source_info info) : from_(from) { made_.source = std::move(info); }
@@ -36,6 +80,10 @@ public:
   result<scan_result> run() {
     if (auto done = begin(); !done)
       return tl::unexpected(done.error());
+    for (const auto& stream :
+         {made_.source.video ? made_.source.video->index : -1, made_.source.audio ? made_.source.audio->index : -1})
+      if (stream >= 0)
+        identity_.add(from_.stream(stream));
     auto packet = make_packet();
     for (;;) {
       const auto more = from_.read(*packet);
@@ -43,6 +91,7 @@ public:
         return tl::unexpected(more.error());
       if (!*more)
         break;
+      identity_.add(*packet);
       if (made_.source.video && packet->stream_index == made_.source.video->index) {
         if (auto done = on_video(*packet); !done)
           return tl::unexpected(done.error());
@@ -181,6 +230,7 @@ private:
       on_audio_known();
     if (!info.video && !has_audio_)
       return fail(errc::broken_media, "the file has neither video nor audio that can be read");
+    made_.identity = identity_.hex();
     planner_->finish();
     made_.segments = planner_->take();
     if (made_.segments.empty())
@@ -226,6 +276,7 @@ private:
   }
 
   demuxer& from_;
+  fingerprint identity_;
   scan_result made_;
   std::optional<packet_inspector> inspector_;
   std::optional<anchor_finder> anchors_;

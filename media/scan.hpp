@@ -7,6 +7,7 @@
 #include "media/types.hpp"
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace vp::media {
@@ -19,6 +20,7 @@ struct scan_result {
   std::vector<segment> segments;
   std::vector<audio_anchor> audio_anchors;
   std::int64_t video_end = 0; ///< ticks
+  std::string identity;       ///< hex digits: another source, even one of the same name and size, has others
 };
 
 /// Reads a source once from end to end, and decodes it up to the first picture only: what comes before that cannot be

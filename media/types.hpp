@@ -105,6 +105,7 @@ struct rendition {
 /// How a video is encoded. Made once a job and kept, so that a job that is continued makes the same bytes.
 struct plan {
   source_info source;
+  std::string identity;        ///< of what is in the source's tracks, hex digits; the rendition ids follow from it
   std::uint32_t timescale = 0; ///< ticks per second of the video tracks; audio tracks use `sample_rate`
   std::int64_t tick_scale = 1; ///< ticks for one unit of the source's time base numerator: ticks = pts * tick_scale
   rational frame_rate;         ///< what the encoders are told

@@ -36,7 +36,7 @@ bytes first_part(bytes all, double part) {
 void check_refused(const bytes& data, std::initializer_list<errc> codes, const std::string& says = "") {
   clips::memory_source source(data);
   const auto begin = std::chrono::steady_clock::now();
-  const auto made = analyze(source, "bad", {}, interrupt(std::chrono::seconds(30)));
+  const auto made = analyze(source, {}, interrupt(std::chrono::seconds(30)));
   CHECK(std::chrono::steady_clock::now() - begin < std::chrono::seconds(5));
   REQUIRE_FALSE(made);
   INFO(made.error().text);
@@ -210,7 +210,7 @@ TEST_CASE("bad sources: sound at a rate that no sound has") {
   std::fill_n(audio + 12, 4, 0);
   audio[12] = 1;
   clips::memory_source source(avi);
-  const auto made = analyze(source, "rate", {}, interrupt(std::chrono::seconds(30)));
+  const auto made = analyze(source, {}, interrupt(std::chrono::seconds(30)));
   REQUIRE(made);
   CHECK_FALSE(made->plan.source.audio);
   REQUIRE(made->plan.source.warnings.size() == 1);
@@ -241,7 +241,7 @@ TEST_CASE("bad sources: damaged bytes do no harm") {
     for (int i = 0; i < 40; ++i)
       data[random() % data.size()] = static_cast<unsigned char>(random());
     clips::memory_source source(data);
-    const auto made = analyze(source, "damaged", {}, interrupt(std::chrono::seconds(20)));
+    const auto made = analyze(source, {}, interrupt(std::chrono::seconds(20)));
     if (!made) {
       CHECK(made.error().code != errc::internal);
       CHECK(made.error().text.size() > 10);

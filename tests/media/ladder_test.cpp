@@ -121,18 +121,21 @@ TEST_CASE("a rendition's id tells apart whatever changes its bytes") {
   rung.encoder = "libx264";
   rung.width = 1280;
   rung.height = 720;
-  const auto id = rendition_id("abc", made, rung);
+  made.identity = "abc";
+  const auto id = rendition_id(made, rung);
   CHECK(id.substr(0, 5) == "720p-");
   CHECK(id.size() == 13);
-  CHECK(id == rendition_id("abc", made, rung));
-  CHECK(id != rendition_id("abd", made, rung));
+  CHECK(id == rendition_id(made, rung));
   auto other = made;
+  other.identity = "abd";
+  CHECK(id != rendition_id(other, rung));
+  other = made;
   other.crf = 22;
-  CHECK(id != rendition_id("abc", other, rung));
+  CHECK(id != rendition_id(other, rung));
   other = made;
   other.preset = "faster";
-  CHECK(id != rendition_id("abc", other, rung));
+  CHECK(id != rendition_id(other, rung));
   auto another = rung;
   another.encoder = "h264_videotoolbox";
-  CHECK(id != rendition_id("abc", made, another));
+  CHECK(id != rendition_id(made, another));
 }

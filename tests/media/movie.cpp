@@ -49,7 +49,7 @@ const track& movie::find(const std::string& name) const {
 
 movie encode(byte_source& source) {
   movie out;
-  auto analysis = analyze(source, "0123456789abcdef", {}, limit());
+  auto analysis = analyze(source, {}, limit());
   if (!analysis)
     FAIL(analysis.error().text);
   out.analysis = std::move(*analysis);
@@ -82,7 +82,7 @@ movie encode(const std::filesystem::path& clip) {
 }
 
 void check_order_makes_no_difference(byte_source& source, const movie& made) {
-  const auto again = analyze(source, "0123456789abcdef", {}, limit());
+  const auto again = analyze(source, {}, limit());
   REQUIRE(again);
   CHECK(again->plan == made.analysis.plan);
   CHECK(again->segments == made.analysis.segments);

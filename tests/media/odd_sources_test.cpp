@@ -262,7 +262,7 @@ TEST_CASE("odd sources: two hours at a frame a second, in constant memory") {
   const auto source = vp::media::open_file(clip);
   REQUIRE(source);
   const vp::media::interrupt limit(std::chrono::minutes(5));
-  const auto analysis = vp::media::analyze(**source, "two hours", {}, limit);
+  const auto analysis = vp::media::analyze(**source, {}, limit);
   REQUIRE(analysis);
   const auto& cells = analysis->segments;
   CHECK(cells.size() == 1801); // 2 s, 2 s, then 4 s

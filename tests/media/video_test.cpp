@@ -6,10 +6,6 @@
 #include "movie.hpp"
 #include "player.hpp"
 
-extern "C" {
-#include <libavutil/cpu.h>
-}
-
 #include <catch2/catch.hpp>
 #include <fmt/format.h>
 
@@ -31,7 +27,7 @@ std::string pictures(int width = 320, int height = 180, const std::string& rate 
 }
 
 analysis analyzed(byte_source& source, const encode_settings& settings = {}) {
-  auto made = analyze(source, "a source", settings, interrupt());
+  auto made = analyze(source, settings, interrupt());
   INFO((made ? "" : made.error().text));
   REQUIRE(made);
   return std::move(*made);
@@ -223,16 +219,45 @@ TEST_CASE("`auto` finds an encoder, and names it in the plan") {
 }
 
 TEST_CASE("the same bytes whatever the processor can do") {
-  const auto clip = clips::make("colour.mp4", pictures(426, 240, "25", 50) + " -vf format=yuv444p10 " + x264);
-  const auto source = opened(clip);
-  const auto with_all = encode_in_order(*source, analyzed(*source), {});
-  const int flags = av_get_cpu_flags();
-  av_force_cpu_flags(0);
-  const auto with_none = encode_in_order(*source, analyzed(*source), {});
-  const auto poster_with_none = analyzed(*source).poster;
-  av_force_cpu_flags(flags);
-  CHECK((with_all.made == with_none.made));
-  CHECK((analyzed(*source).poster == poster_with_none));
+  const auto turned = [](const std::filesystem::path& clip) {
+    return clips::make("turned-for-flags.mp4", "-i '" + clip.string() + "' -c copy -metadata:s:v rotate=90");
+  };
+  const std::filesystem::path kinds[] = {
+      clips::make("colour.mp4", pictures(426, 240, "25", 50) + " -vf format=yuv444p10 " + x264),
+      // Raw, of the top rung's own size.
+      clips::make("yuyv.avi", pictures(320, 180, "25", 10) + " -vf format=yuyv422 -c:v rawvideo"),
+      clips::make("uyvy.avi", pictures(320, 180, "25", 10) + " -vf format=uyvy422 -c:v rawvideo -vtag UYVY"),
+      clips::make("fields-for-flags.mpg", "-f lavfi -i \"testsrc2=s=360x288:r=50:d=1\" -vf interlace=lowpass=off -c:v "
+                                          "mpeg2video -q:v 2 -bf 2 -flags +ildct+ilme"),
+      turned(clips::make("for-flags.mp4", pictures(426, 240, "25", 25) + " " + x264)),
+      clips::make("hdr-for-flags.mp4",
+                  pictures(426, 240, "25", 10)
+                      + " -pix_fmt yuv420p10le -c:v libx265 -preset ultrafast -x265-params "
+                        "log-level=error:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc"),
+  };
+  for (const auto& clip : kinds)
+    DYNAMIC_SECTION(clip.filename().string()) {
+      // In processes of their own: some routines are chosen once.
+      const auto made_with = [&](const std::string& flags) {
+        return clips::output_of(fmt::format("'{}' '{}' {}", VIDPIPELINE_MEDIA_PROBE, clip.string(), flags));
+      };
+      const auto with_all = made_with("");
+      INFO(with_all);
+      CHECK(with_all.starts_with("good"));
+      CHECK(with_all == made_with("0"));
+    }
+}
+
+TEST_CASE("the rendition ids stand for the bytes of the source") {
+  auto bytes = clips::read_file(clips::make("raw.avi", pictures(64, 64, "5", 3) + " -c:v rawvideo -pix_fmt yuv420p"));
+  const auto id_of = [](const std::vector<unsigned char>& source) {
+    clips::memory_source memory(source);
+    return analyzed(memory).plan.renditions.front().id;
+  };
+  const auto id = id_of(bytes);
+  CHECK(id == id_of(bytes));
+  bytes[bytes.size() - 3000] ^= 1; // one bit of one picture, in a file of the same size
+  CHECK(id != id_of(bytes));
 }
 
 TEST_CASE("damage in the middle costs some frames, and is the same in any order") {
@@ -404,7 +429,7 @@ TEST_CASE("whoever stops the work is obeyed") {
   const auto made = analyzed(*source);
   interrupt stop;
   stop.raise();
-  const auto stopped = analyze(*source, "a source", {}, stop);
+  const auto stopped = analyze(*source, {}, stop);
   REQUIRE(!stopped);
   CHECK(stopped.error().code == vp::errc::cancelled);
   auto encoder = segment_encoder::open(*source, made.plan);
@@ -435,7 +460,7 @@ TEST_CASE("a source that cannot be read ends with the reader's error") {
   };
   const auto source = opened(clips::make("read.ts", pictures() + " " + x264));
   failing half(*source);
-  const auto made = analyze(half, "a source", {}, interrupt());
+  const auto made = analyze(half, {}, interrupt());
   REQUIRE(!made);
   CHECK(made.error().code == vp::errc::io_failed);
   CHECK(made.error().text == "the disk is on fire");
