@@ -16,6 +16,9 @@ result<filter_chain> filter_chain::open(const AVFrame& like, AVRational time_bas
   const native_math native;
   filter_chain chain;
   chain.time_base_ = time_base;
+  chain.width_ = like.width;
+  chain.height_ = like.height;
+  chain.format_ = like.format;
   chain.graph_.reset(avfilter_graph_alloc());
   if (!chain.graph_)
     return fail(errc::encoder_failed, "no memory for filters");
@@ -47,6 +50,10 @@ result<filter_chain> filter_chain::open(const AVFrame& like, AVRational time_bas
   if (r < 0)
     return tl::unexpected(av_error(errc::encoder_failed, r, fmt::format("setting up the filters {}", description)));
   return chain;
+}
+
+bool filter_chain::takes(const AVFrame& frame) const noexcept {
+  return frame.width == width_ && frame.height == height_ && frame.format == format_;
 }
 
 result<void> filter_chain::push(const AVFrame* frame) {

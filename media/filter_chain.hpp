@@ -12,6 +12,9 @@ public:
   /// For frames like this one; `description` is written as for ffmpeg's `-vf`. Error: `encoder_failed`.
   static result<filter_chain> open(const AVFrame& like, AVRational time_base, const std::string& description);
 
+  /// Whether this frame has the size and the format of those that the chain was opened for.
+  bool takes(const AVFrame& frame) const noexcept;
+
   /// Null: there is no more.
   result<void> push(const AVFrame* frame);
 
@@ -23,6 +26,9 @@ private:
   AVFilterContext* in_ = nullptr;
   AVFilterContext* out_ = nullptr;
   AVRational time_base_{};
+  int width_ = 0;
+  int height_ = 0;
+  int format_ = -1;
 };
 
 } // namespace vp::media

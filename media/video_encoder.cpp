@@ -24,7 +24,8 @@ constexpr int buffer_seconds = 2;
 /// No keyframes but the first and at scene cuts; nothing that depends on the processor, the threads or other segments.
 constexpr const char* x264_parameters = "keyint=infinite:open-gop=0:stitchable=1:scenecut=40:cpu-independent=1";
 
-void set_options(AVCodecContext& context, dictionary& options, const plan& plan, const rendition& rendition) {
+void set_options(AVCodecContext& context, dictionary& options, const plan& plan, const rendition& rendition,
+                 const std::string& more) {
   context.rc_max_rate = static_cast<std::int64_t>(rendition.bitrate * peak);
   context.rc_buffer_size = rendition.bitrate * buffer_seconds;
   options.set("profile", "high");
@@ -33,7 +34,7 @@ void set_options(AVCodecContext& context, dictionary& options, const plan& plan,
     options.set("crf", fmt::format("{}", plan.crf).c_str());
     options.set("forced-idr", 1);
     options.set("a53cc", 0);
-    options.set("x264-params", x264_parameters);
+    options.set("x264-params", (x264_parameters + (more.empty() ? more : ":" + more)).c_str());
     return;
   }
   context.bit_rate = rendition.bitrate; // the others have no quality that is constant
@@ -50,7 +51,7 @@ void set_options(AVCodecContext& context, dictionary& options, const plan& plan,
 video_encoder::video_encoder(codec_context context) : context_(std::move(context)) {}
 
 result<std::unique_ptr<video_encoder>> video_encoder::open(const plan& plan, const rendition& rendition,
-                                                           const colour& colour) {
+                                                           const colour& colour, const std::string& more) {
   capture_av_log();
   const auto* codec = avcodec_find_encoder_by_name(rendition.encoder.c_str());
   if (!codec || codec->id != AV_CODEC_ID_H264)
@@ -72,7 +73,7 @@ result<std::unique_ptr<video_encoder>> video_encoder::open(const plan& plan, con
   context->thread_count = 1;
   context->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
   dictionary options;
-  set_options(*context, options, plan, rendition);
+  set_options(*context, options, plan, rendition, more);
   if (const int r = avcodec_open2(context.get(), codec, options.out()); r < 0)
     return tl::unexpected(av_error(errc::encoder_failed, r, fmt::format("opening the encoder {}", rendition.encoder)));
   std::unique_ptr<video_encoder> self(new video_encoder(std::move(context)));

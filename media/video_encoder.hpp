@@ -14,9 +14,10 @@ namespace vp::media {
 /// Encodes one segment of one rendition as a closed group of pictures, with a single thread.
 class video_encoder {
 public:
-  /// Opens the encoder that `rendition` names. Error: `encoder_failed`.
-  static result<std::unique_ptr<video_encoder>> open(const plan& plan, const rendition& rendition,
-                                                     const colour& colour);
+  /// Opens the encoder that `rendition` names. `more` are further parameters of x264, for tests. Error:
+  /// `encoder_failed`.
+  static result<std::unique_ptr<video_encoder>> open(const plan& plan, const rendition& rendition, const colour& colour,
+                                                     const std::string& more = {});
 
   /// `frame` has the rendition's size, is yuv420p, and its pts are ticks that rise.
   result<void> push(const AVFrame& frame);

@@ -93,6 +93,7 @@ result<std::vector<fragment>> video_segments::encode_once(const segment& cell, c
 
 result<std::uint32_t> video_segments::encode_frames(const segment& cell, encoder_set& encoders, bool afresh) {
   deinterlacer_.reset();
+  changed_.reset();
   after_ = 0;
   const int before = plan_.source.video->interlaced ? neighbours : 0;
   if (auto done = reader_->position(cell.start, before, afresh); !done)
@@ -154,23 +155,35 @@ result<frame_ptr> video_segments::next_picture(const segment& cell) {
       if (!picture || *picture || after_ > neighbours)
         return picture;
     }
-    auto frame = reader_->next();
-    if (!frame)
-      return frame;
-    if (*frame && !deinterlacer_) {
-      auto opened = filter_chain::open(**frame, {1, static_cast<int>(plan_.timescale)}, deinterlace);
+    auto frame = std::move(changed_);
+    if (frame) {
+      deinterlacer_.reset(); // which has given all it had
+    } else {
+      auto read = reader_->next();
+      if (!read)
+        return read;
+      frame = std::move(*read);
+    }
+    if (frame && deinterlacer_ && !deinterlacer_->takes(*frame)) {
+      changed_ = std::move(frame);
+      if (auto pushed = deinterlacer_->push(nullptr); !pushed)
+        return tl::unexpected(pushed.error());
+      continue;
+    }
+    if (frame && !deinterlacer_) {
+      auto opened = filter_chain::open(*frame, {1, static_cast<int>(plan_.timescale)}, deinterlace);
       if (!opened)
         return tl::unexpected(opened.error());
       deinterlacer_ = std::move(*opened);
     }
     if (!deinterlacer_)
       return frame; // the video ended before the segment
-    if (*frame && (*frame)->pts >= cell.end)
+    if (frame && frame->pts >= cell.end)
       ++after_;
-    if (auto pushed = deinterlacer_->push(frame->get()); !pushed)
+    if (auto pushed = deinterlacer_->push(frame.get()); !pushed)
       return tl::unexpected(pushed.error());
-    if (!*frame || after_ == neighbours) {
-      if (*frame)
+    if (!frame || after_ == neighbours) {
+      if (frame)
         if (auto pushed = deinterlacer_->push(nullptr); !pushed)
           return tl::unexpected(pushed.error());
       after_ = neighbours + 1; // closed: what it has left is all there will be

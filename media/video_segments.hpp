@@ -39,6 +39,7 @@ private:
   std::unique_ptr<frame_reader> reader_;
   picture_ladder ladder_;
   std::optional<filter_chain> deinterlacer_; ///< of the segment that is being encoded
+  frame_ptr changed_;                        ///< the first of another size, while the filter gives what it has left
   int after_ = 0;                            ///< frames behind the segment that it was given
 };
 
