@@ -5,6 +5,7 @@ Three ways take turns, so that a slow hour of the machine hits all of them:
   ours      the server from start to end: upload, probe, all renditions, both manifests
   split     one ffmpeg command, the decoded picture split and scaled for each rendition, default threads
   cascade   the same with each rendition scaled from the one above and single-threaded encoders
+Ends with a line for each limit that ours has to keep, and with status 1 where one is not kept.
 """
 
 import argparse
@@ -16,6 +17,19 @@ import sys
 import tempfile
 
 from common import CLIP, CRF, PRESET, RUNGS, Server, cpu_of, machine, spread
+
+
+# What ours may take of the others' CPU seconds, at most.
+CPU_LIMITS = {"split": 0.95, "cascade": 1.05}
+PSNR_LIMIT = 0.2  # dB below the others
+MEMORY_LIMIT = 900  # MB
+
+
+def judge(name, value, limit, unit=""):
+    """Prints whether `value` keeps to `limit`, its maximum."""
+    kept = value <= limit
+    print(f"{'pass' if kept else 'FAIL'}: {name}: {value:.3f}{unit}, at most {limit:.3f}{unit}")
+    return kept
 
 
 def encoder_options(threads):
@@ -92,10 +106,13 @@ def main():
                   file=sys.stderr)
 
         print("| way | CPU s, median (min to max) | ours / it |\n|---|---|---|")
+        ratios = {name: statistics.median(a / b for a, b in zip(seconds["ours"], values))
+                  for name, values in seconds.items()}
         for name, values in seconds.items():
-            ratio = statistics.median(a / b for a, b in zip(seconds["ours"], values))
+            ratio = ratios[name]
             print(f"| {name} | {spread(values)} | {ratio:.3f} |")
         print(f"\nLargest resident set with two encoders: {max(memory) / 1e6:.0f} MB\n")
+        verdicts = []
         print("| rendition | PSNR-Y ours | split | cascade | MB ours | split | cascade |\n|---|---|---|---|---|---|---|")
         for index, (width, height, _) in enumerate(RUNGS):
             files = [folder / "ours" / f"{height}p.mp4"]
@@ -105,9 +122,17 @@ def main():
                 init = folder / name / f"init-stream{index}.m4s"
                 joined.write_bytes(b"".join(path.read_bytes() for path in [init, *chunks]))
                 files.append(joined)
-            quality = " | ".join(f"{psnr(file, width, height):.2f}" for file in files)
-            sizes = " | ".join(f"{file.stat().st_size / 1e6:.2f}" for file in files)
-            print(f"| {height}p | {quality} | {sizes} |")
+            quality = [psnr(file, width, height) for file in files]
+            sizes = [file.stat().st_size / 1e6 for file in files]
+            print(f"| {height}p | " + " | ".join(f"{value:.2f}" for value in quality + sizes) + " |")
+            for other, name in enumerate(CPU_LIMITS, 1):
+                verdicts.append((f"{height}p, PSNR-Y lost to {name}", quality[other] - quality[0], PSNR_LIMIT, " dB"))
+                verdicts.append((f"{height}p, size beside {name}", sizes[0], sizes[other], " MB"))
+        verdicts += [(f"CPU seconds beside {name}", ratios[name], limit) for name, limit in CPU_LIMITS.items()]
+        verdicts.append(("resident set", max(memory) / 1e6, MEMORY_LIMIT, " MB"))
+        print()
+        kept = [judge(*verdict) for verdict in verdicts]
+        sys.exit(0 if all(kept) else 1)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,8 @@ constexpr std::array<step, 5> steps{
 constexpr double own_rung_above = 1.05;
 
 constexpr int longest_side = 4096;
-constexpr int shortest_side = 16; // x264 has no smaller macroblock
 
+/// 4:2:0 has whole pairs of pixels only, so two is the least.
 int even_below(double value) {
   return std::max(2, static_cast<int>(std::floor(value / 2 + 1e-9)) * 2);
 }
@@ -49,9 +49,7 @@ int bitrate_at(double side) {
 rung make_rung(const picture_size& source, int side, int bitrate) {
   const double short_side = std::min(source.width, source.height);
   const double long_side = std::max(source.width, source.height);
-  int other = std::min(even_near(long_side * side / short_side), longest_side);
-  if (side <= short_side)
-    other = std::min(other, even_below(std::max(long_side, 2.0)));
+  const int other = std::min(even_near(long_side * side / short_side), even_below(long_side));
   rung made;
   made.name = fmt::format("{}p", side);
   made.width = source.width <= source.height ? side : other;
@@ -72,7 +70,9 @@ picture_size shown_size(const video_stream& video) {
   return size;
 }
 
-std::vector<rung> ladder(const picture_size& source) {
+std::vector<rung> ladder(const picture_size& shown) {
+  const double shrink = std::min(1.0, longest_side / std::max(shown.width, shown.height));
+  const picture_size source{shown.width * shrink, shown.height * shrink};
   std::vector<rung> rungs;
   const double short_side = std::min(source.width, source.height);
   for (const auto& step : steps)
@@ -80,7 +80,7 @@ std::vector<rung> ladder(const picture_size& source) {
       rungs.push_back(make_rung(source, step.side, step.bitrate));
   const int nearest = rungs.empty() ? 0 : std::min(rungs.front().width, rungs.front().height);
   if (nearest < steps.front().side && short_side > nearest * own_rung_above) {
-    const int own = std::max(shortest_side, even_below(short_side));
+    const int own = even_below(short_side);
     rungs.insert(rungs.begin(), make_rung(source, own, bitrate_at(own)));
   }
   return rungs;

@@ -47,6 +47,19 @@ TEST_CASE("a source below all steps has a rung of its own size") {
   CHECK(described(64, 48) == "48p 64x48 66k");
 }
 
+TEST_CASE("a very wide source keeps its shape") {
+  CHECK(described(5760, 1080).substr(0, 41) == "768p 4096x768 3266k, 720p 3840x720 3000k,");
+  CHECK(described(1080, 5760).substr(0, 13) == "768p 768x4096");
+  CHECK(described(7680, 4320).substr(0, 15) == "1080p 1920x1080");
+  CHECK(described(8192, 100).substr(0, 11) == "50p 4096x50");
+}
+
+TEST_CASE("a source of a few pixels is not made larger") {
+  CHECK(described(8, 8).substr(0, 6) == "8p 8x8");
+  CHECK(described(100, 4).substr(0, 8) == "4p 100x4");
+  CHECK(described(3, 1).substr(0, 6) == "2p 2x2"); // 4:2:0 has nothing smaller
+}
+
 TEST_CASE("sizes are even, in proportion, and never above the source's") {
   for (int width = 32; width < 2200; width += 37)
     for (int height = 32; height < 2200; height += 41)

@@ -155,6 +155,10 @@ TEST_CASE("odd sources: odd sizes") {
   CHECK(made.largest().rendition.width % 2 == 0);
   CHECK(made.largest().rendition.height % 2 == 0);
   movie::check(clips::make("tiny.mkv", pictures(65, 49) + " " + tone + " " + x264 + " -pix_fmt yuv444p"));
+  const auto tiny =
+      movie::encode(clips::make("8x8.mkv", "-f lavfi -i testsrc2=s=64x64:d=3 -vf scale=8:8 -c:v libx264 -bf 0"));
+  CHECK(tiny.largest().rendition.width == 8);
+  movie::check_fragments(tiny);
   movie::check(clips::make("wide.mp4", pictures(960, 96) + " " + tone + " " + x264));
 }
 
