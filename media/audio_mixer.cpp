@@ -27,6 +27,38 @@ error mixing(int code) {
   return av_error(errc::unsupported_media, code, "mixing the audio's channels");
 }
 
+/// For frames like this one with their channels in these places.
+result<swr_context> open_resampler(const AVFrame& like, AVChannelLayout places) {
+  AVChannelLayout both = AV_CHANNEL_LAYOUT_STEREO;
+  SwrContext* raw = nullptr;
+  int code = swr_alloc_set_opts2(&raw, &both, AV_SAMPLE_FMT_FLTP, audio_sample_rate, &places,
+                                 static_cast<AVSampleFormat>(like.format), like.sample_rate, 0, nullptr);
+  swr_context resampler(raw);
+  // FFmpeg has no weights for a single channel that go to both sides in full, nor for channels of unknown places: of
+  // those the first two are taken.
+  const auto count = static_cast<std::size_t>(places.nb_channels);
+  std::vector<double> weights;
+  if (count == 1 || places.order == AV_CHANNEL_ORDER_UNSPEC) {
+    weights.resize(2 * count);
+    weights[0] = 1;                           // channel 0 in the left
+    weights[count + (count > 1 ? 1 : 0)] = 1; // channel 1, if there is one, in the right
+  }
+  if (code < 0)
+    return tl::unexpected(mixing(code));
+  av_opt_set_sample_fmt(raw, "internal_sample_fmt", AV_SAMPLE_FMT_FLTP, 0);
+  av_opt_set_int(raw, "exact_rational", 1, 0);
+  av_opt_set_double(raw, "rematrix_maxval", 1.0, 0);
+  if (!weights.empty())
+    swr_set_matrix(raw, weights.data(), static_cast<int>(weights.size() / 2));
+  {
+    const portable_math portable;
+    code = swr_init(raw);
+  }
+  if (code < 0)
+    return tl::unexpected(mixing(code));
+  return resampler;
+}
+
 } // namespace
 
 audio_mixer::audio_mixer(std::int64_t from, std::int64_t to)
@@ -68,46 +100,21 @@ result<void> audio_mixer::add(const AVFrame& frame, std::int64_t position) {
 result<void> audio_mixer::begin(const AVFrame& frame, std::int64_t position) {
   if (!is_audio_rate(frame.sample_rate))
     return fail(errc::unsupported_media, fmt::format("the audio has {} samples a second", frame.sample_rate));
-  AVChannelLayout layout{};
-  if (frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC)
-    av_channel_layout_default(&layout, frame.ch_layout.nb_channels);
-  else if (const int code = av_channel_layout_copy(&layout, &frame.ch_layout); code < 0)
-    return tl::unexpected(mixing(code));
-
-  AVChannelLayout both = AV_CHANNEL_LAYOUT_STEREO;
-  SwrContext* raw = nullptr;
-  int code = swr_alloc_set_opts2(&raw, &both, AV_SAMPLE_FMT_FLTP, audio_sample_rate, &layout,
-                                 static_cast<AVSampleFormat>(frame.format), frame.sample_rate, 0, nullptr);
-  resampler_.reset(raw);
-  // FFmpeg has no weights for a single channel that go to both sides in full, nor for channels of unknown places: of
-  // those the first two are taken.
-  std::vector<double> weights;
-  if (const auto count = static_cast<std::size_t>(layout.nb_channels);
-      count == 1 || layout.order == AV_CHANNEL_ORDER_UNSPEC) {
-    weights.resize(2 * count);
-    weights[0] = 1;                           // channel 0 in the left
-    weights[count + (count > 1 ? 1 : 0)] = 1; // channel 1, if there is one, in the right
-  }
-  av_channel_layout_uninit(&layout);
-  if (code < 0)
-    return tl::unexpected(mixing(code));
-  av_opt_set_sample_fmt(raw, "internal_sample_fmt", AV_SAMPLE_FMT_FLTP, 0);
-  av_opt_set_int(raw, "exact_rational", 1, 0);
-  av_opt_set_double(raw, "rematrix_maxval", 1.0, 0);
-  if (!weights.empty())
-    swr_set_matrix(raw, weights.data(), static_cast<int>(weights.size() / 2));
-  {
-    const portable_math portable;
-    code = swr_init(raw);
-  }
-  if (code < 0)
-    return tl::unexpected(mixing(code));
+  const int count = frame.ch_layout.nb_channels;
+  AVChannelLayout usual{};
+  av_channel_layout_default(&usual, count);
+  auto resampler = open_resampler(frame, frame.ch_layout.order == AV_CHANNEL_ORDER_UNSPEC ? usual : frame.ch_layout);
+  if (!resampler) // FFmpeg has no weights for these places
+    resampler = open_resampler(frame, {AV_CHANNEL_ORDER_UNSPEC, count, {0}, nullptr});
+  if (!resampler)
+    return tl::unexpected(resampler.error());
+  resampler_ = std::move(*resampler);
 
   silence_ = make_frame();
   silence_->format = frame.format;
   silence_->sample_rate = frame.sample_rate;
   silence_->nb_samples = silence_block;
-  code = av_channel_layout_copy(&silence_->ch_layout, &frame.ch_layout);
+  int code = av_channel_layout_copy(&silence_->ch_layout, &frame.ch_layout);
   if (code >= 0)
     code = av_frame_get_buffer(silence_.get(), 0);
   if (code < 0)

@@ -539,3 +539,31 @@ TEST_CASE("the mixer takes no rate that no sound has") {
     CHECK(added.error().code == vp::errc::unsupported_media);
   }
 }
+
+TEST_CASE("the mixer takes channels in places that nobody mixes") {
+  const auto layout = [](std::uint64_t mask) {
+    AVChannelLayout made{};
+    REQUIRE(av_channel_layout_from_mask(&made, mask) == 0);
+    return made;
+  };
+  AVChannelLayout ambisonic{};
+  REQUIRE(av_channel_layout_from_string(&ambisonic, "ambisonic 1") == 0);
+  for (auto places : {ambisonic, layout(AV_CH_BACK_LEFT | AV_CH_BACK_RIGHT),
+                      layout(AV_CH_FRONT_LEFT | AV_CH_LOW_FREQUENCY), layout(AV_CH_LOW_FREQUENCY)}) {
+    audio_mixer mixer(0, 4800);
+    auto frame = make_frame();
+    frame->nb_samples = 4800;
+    frame->sample_rate = 48000;
+    frame->format = AV_SAMPLE_FMT_FLTP;
+    frame->ch_layout = places;
+    REQUIRE(av_frame_get_buffer(frame.get(), 0) >= 0);
+    for (int channel = 0; channel < places.nb_channels; ++channel)
+      std::fill_n(reinterpret_cast<float*>(frame->extended_data[channel]), 4800, channel < 2 ? 0.25F : 0.0F);
+    REQUIRE(mixer.add(*frame, 0));
+    auto mixed = std::move(mixer).finish();
+    REQUIRE(mixed);
+    INFO(places.nb_channels);
+    CHECK((*mixed)[0][2400] > 0.1F);
+    CHECK((*mixed)[1][2400] > 0.1F);
+  }
+}
