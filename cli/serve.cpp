@@ -21,6 +21,8 @@ namespace {
 using namespace std::chrono_literals;
 
 struct serve_options {
+  std::string address = "127.0.0.1";
+  std::uint16_t port = 8000;
   http::server_config http;
   pipeline_config pipeline;
   std::uint32_t upload_expiry_hours = 24 * 7;
@@ -90,6 +92,12 @@ result<void> serve(serve_options options) {
   options.pipeline.segment_timeout = std::chrono::seconds(options.segment_timeout_seconds);
   options.http.limits.chunk = options.pipeline.max_chunk_size;
 
+  // First, so that no job starts in vain. Who connects meanwhile waits.
+  auto listener = http::listener::open(options.address, options.port);
+  if (!listener)
+    return tl::unexpected(listener.error());
+  auto port = listener->port();
+
   auto registry = std::make_shared<prometheus::Registry>();
   system_config config;
   caf::actor_system system{config};
@@ -104,9 +112,9 @@ result<void> serve(serve_options options) {
   auto& started = **actors;
   http::server server{
       options.http, {system, started.sessions(), started.catalog(), started.events(), started.dispatcher(), registry}};
-  if (auto listening = server.start(); !listening)
-    return listening;
-  spdlog::info("listening on http://{}:{}", options.http.address, server.port());
+  if (auto serving = server.start(std::move(*listener)); !serving)
+    return serving;
+  spdlog::info("listening on http://{}:{}", options.address, port);
 
   auto signal = signals.wait();
   spdlog::info("{}: ending", signal == SIGTERM ? "SIGTERM" : "SIGINT");
@@ -126,8 +134,8 @@ result<void> serve(serve_options options) {
 void add_serve(CLI::App& app, int& exit_code) {
   auto options = std::make_shared<serve_options>();
   auto* command = app.add_subcommand("serve", "Serve the library, take uploads and transcode them");
-  option(*command, "address", options->http.address, "Address to listen on; 0.0.0.0 for every network");
-  option(*command, "port", options->http.port, "Port to listen on; 0 for any that is free");
+  option(*command, "address", options->address, "Address to listen on; 0.0.0.0 for every network");
+  option(*command, "port", options->port, "Port to listen on; 0 for any that is free");
   option(*command, "data", options->pipeline.data, "Folder of the videos and the database");
   option(*command, "client", options->http.client_dir, "Folder of the pages, if not those that belong to this program");
   option(*command, "encoder", options->pipeline.settings.encoder,

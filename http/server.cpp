@@ -10,7 +10,6 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
-#include <boost/asio/ip/address.hpp>
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -25,8 +24,6 @@ namespace vp::http {
 namespace {
 
 using tcp = asio::ip::tcp;
-
-constexpr int backlog = 4096;
 
 /// Raises the limit of open files to what the system allows; answers what it is then.
 std::uint64_t raise_file_limit() {
@@ -52,14 +49,6 @@ std::size_t fit_connections(std::size_t wanted, std::uint64_t files) {
   if (fitting < wanted)
     spdlog::warn("at most {} connections instead of {}: this process may open {} files", fitting, wanted, files);
   return fitting;
-}
-
-result<tcp::endpoint> endpoint_of(const server_config& config) {
-  beast::error_code failure;
-  const auto address = asio::ip::make_address(config.address, failure);
-  if (failure)
-    return fail(errc::invalid_request, fmt::format("'{}' is not an IP address", config.address));
-  return tcp::endpoint{address, config.port};
 }
 
 result<std::unique_ptr<service>> make_service(const server_config& config, const backend& actors) {
@@ -92,7 +81,6 @@ result<std::unique_ptr<service>> make_service(const server_config& config, const
 struct server::state {
   state(server_config settings, backend answerers) : config(std::move(settings)), actors(std::move(answerers)) {}
 
-  result<void> listen(const tcp::endpoint& endpoint);
   asio::awaitable<void> accept();
 
   server_config config;
@@ -100,25 +88,7 @@ struct server::state {
   std::unique_ptr<service> app;
   std::vector<std::unique_ptr<io_thread>> threads;
   std::optional<tcp::acceptor> acceptor; ///< lives on the first thread
-  std::uint16_t port = 0;
 };
-
-result<void> server::state::listen(const tcp::endpoint& endpoint) {
-  beast::error_code failure;
-  acceptor.emplace(threads.front()->context());
-  acceptor->open(endpoint.protocol(), failure);
-  if (!failure)
-    acceptor->set_option(asio::socket_base::reuse_address{true}, failure);
-  if (!failure)
-    acceptor->bind(endpoint, failure);
-  if (!failure)
-    acceptor->listen(backlog, failure);
-  if (failure)
-    return fail(errc::io_failed,
-                fmt::format("cannot listen on {} port {}: {}", config.address, config.port, failure.message()));
-  port = acceptor->local_endpoint().port();
-  return {};
-}
 
 /// Deals connections out to the threads in turn. Some above the limit are let in to be told 503; past those, newcomers
 /// wait in the kernel's queue.
@@ -153,10 +123,7 @@ server::~server() {
   stop(std::chrono::milliseconds(0));
 }
 
-result<void> server::start() {
-  const auto endpoint = endpoint_of(state_->config);
-  if (!endpoint)
-    return tl::unexpected(endpoint.error());
+result<void> server::start(listener port) {
   auto& connections = state_->config.limits.connections;
   connections = fit_connections(connections, raise_file_limit());
   auto app = make_service(state_->config, state_->actors);
@@ -165,8 +132,7 @@ result<void> server::start() {
   state_->app = std::move(*app);
   for (unsigned i = 0; i < std::max(1u, state_->config.threads); ++i)
     state_->threads.push_back(std::make_unique<io_thread>(*state_->app));
-  if (auto listening = state_->listen(*endpoint); !listening)
-    return listening;
+  state_->acceptor.emplace(std::move(port).move_to(state_->threads.front()->context()));
   asio::co_spawn(state_->threads.front()->context(), state_->accept(), asio::detached);
   for (auto& thread : state_->threads)
     thread->start();
@@ -187,10 +153,6 @@ void server::stop(std::chrono::milliseconds grace) {
     thread->join();
   state_->acceptor.reset();
   state_->threads.clear();
-}
-
-std::uint16_t server::port() const {
-  return state_->port;
 }
 
 } // namespace vp::http

@@ -2,11 +2,11 @@
 
 #include "actors/interfaces.hpp"
 #include "http/limits.hpp"
+#include "http/listener.hpp"
 
 #include <prometheus/registry.h>
 
 #include <chrono>
-#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -24,8 +24,6 @@ struct backend {
 };
 
 struct server_config {
-  std::string address = "127.0.0.1"; ///< IPv4 or IPv6
-  std::uint16_t port = 8000;         ///< 0: any that is free
   unsigned threads = 2;
   std::filesystem::path data_dir = "data"; ///< its `uploads` is served at `/media/uploads`
   std::filesystem::path client_dir;        ///< the pages, with the libraries below `lib`; may be empty
@@ -39,16 +37,13 @@ public:
   server(server_config config, backend actors);
   ~server(); ///< stops at once
 
-  /// Binds and serves. `invalid_request` for an address that is none, `io_failed` when the port or a folder can't be
-  /// had. Raises the process's limit of open files to what the system allows.
-  result<void> start();
+  /// Serves on `port`. `io_failed` when a folder can't be had. Raises the process's limit of open files to what the
+  /// system allows.
+  result<void> start(listener port);
 
   /// Accepts no more, ends streams and idle connections, lets responses under way finish for at most `grace`. Blocks
   /// until all is over. Again is harmless.
   void stop(std::chrono::milliseconds grace = std::chrono::seconds(5));
-
-  /// The port it listens on, once started.
-  std::uint16_t port() const;
 
 private:
   struct state;

@@ -27,7 +27,6 @@ live_server::actors_config::actors_config() {
 live_server::live_server(const adjust& change) {
   if (sodium_init() < 0)
     throw std::runtime_error{"libsodium does not start"};
-  config_.port = 0;
   config_.data_dir = folder_.path() / "data";
   folder_.write("client/index.html", "<!doctype html><title>library</title>");
   folder_.write("client/docs.html", "<!doctype html><title>docs</title>");
@@ -52,9 +51,11 @@ live_server::live_server(const adjust& change) {
   sessions.headroom = 0;
   sessions_ = system_.spawn<caf::detached>(session_manager, sessions);
   server_ = std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, dispatcher_, registry_});
-  if (auto listening = server_->start(); !listening) {
+  auto port = must(listener::open("127.0.0.1", 0));
+  port_ = port.port();
+  if (auto serving = server_->start(std::move(port)); !serving) {
     end(); // a destructor runs only for what was constructed
-    throw std::runtime_error{listening.error().text};
+    throw std::runtime_error{serving.error().text};
   }
 }
 

@@ -25,7 +25,7 @@ public:
   explicit live_server(const adjust& change = {});
   ~live_server();
 
-  std::uint16_t port() const { return server_->port(); }
+  std::uint16_t port() const { return port_; }
   const temporary_folder& folder() const { return folder_; }
   const std::filesystem::path& data() const { return config_.data_dir; }
   /// As a transcode job would end it.
@@ -52,6 +52,7 @@ private:
   event_hub_actor events_;
   dispatcher_actor dispatcher_;
   session_manager_actor sessions_;
+  std::uint16_t port_ = 0;
   std::unique_ptr<server> server_;
 };
 

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { access, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
@@ -301,4 +301,14 @@ test('an answer that is not from a VidPipeline server is an error', async (t) =>
       assert.match(outcome.stderr, foreign, `${words[0]}: ${body}`);
     }
   }
+});
+
+test('a port that is taken is said before any work begins', { timeout: 60_000 }, async (t) => {
+  const { port } = await Server.startFor(t);
+  const data = path.join(await folderFor(t), 'data');
+  const outcome = await vidpipeline(['serve', '--data', data, '--port', String(port)]);
+  assert.equal(outcome.status, 1);
+  assert.equal(outcome.stderr, `vidpipeline: cannot listen on 127.0.0.1 port ${port}: Address already in use\n`);
+  assert.equal(outcome.stdout, '');
+  await assert.rejects(access(data));
 });
