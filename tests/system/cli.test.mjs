@@ -3,13 +3,13 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { access, writeFile } from 'node:fs/promises';
+import { access, readFile, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import path from 'node:path';
 import { test } from 'node:test';
 
 import { Network } from '../support/network.mjs';
-import { folderFor, makeClip, program, Server, until } from '../support/vidpipeline.mjs';
+import { folderFor, makeClip, program, root, Server, until } from '../support/vidpipeline.mjs';
 
 /** Runs `vidpipeline WORDS...` to its end. */
 function vidpipeline(words, { environment = {}, cwd } = {}) {
@@ -138,6 +138,13 @@ test('a key or a section that does not exist is an error that names it', async (
   assert.match(await says('[server]\n'), /no section \[server\]/);
   assert.match(await says('port = 8080\n'), /port must be in a section such as \[serve\]/);
   assert.match(await says('[serve]\nport = 80800\n'), /--port/);
+});
+
+test("the README's configuration file is one", async (t) => {
+  const [, toml] = /```toml\n([^]*?)```/.exec(await readFile(path.join(root, 'README.md'), 'utf8'));
+  const cwd = await folderFor(t);
+  await writeFile(path.join(cwd, 'vidpipeline.toml'), `${toml}\n[list]\nserver = "${nobody(2)}"\n`);
+  assert.equal(await serverOfList({ cwd }), nobody(2));
 });
 
 test('the server is configured by a file and by the environment', { timeout: 60_000 }, async (t) => {
