@@ -68,11 +68,6 @@ result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& c
 /// In AAC frames: a segment's audio is in memory as a whole.
 constexpr std::int64_t most_audio = 600 * audio_sample_rate / audio_frame_size;
 
-/// A sample's duration has 32 bits (ISO/IEC 14496-12 section 8.8.8), and a still picture may last long.
-bool fits(const segment& cell) {
-  return cell.end - cell.start <= std::numeric_limits<std::uint32_t>::max();
-}
-
 } // namespace
 
 result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop) {
@@ -91,12 +86,12 @@ result<analysis> analyze(byte_source& source, const encode_settings& settings, c
   plan.crf = settings.crf;
   plan.audio_anchors = std::move(scanned->audio_anchors);
   made.segments = std::move(scanned->segments);
-  for (const auto& cell : made.segments) {
-    if (!fits(cell))
-      return fail(errc::unsupported_media, "the video's frames are too far apart");
+  // A composition offset has 31 bits (ISO/IEC 14496-12 section 8.8.8), and a sample's duration just one more.
+  if (scanned->widest_step > std::numeric_limits<std::int32_t>::max())
+    return fail(errc::unsupported_media, "the video's frames are too far apart");
+  for (const auto& cell : made.segments)
     if (cell.audio_end - cell.audio_start > most_audio)
       return fail(errc::unsupported_media, "the video's frames are more than ten minutes apart");
-  }
 
   plan_renditions(plan);
   if (plan.source.video) {

@@ -65,6 +65,7 @@ void grid_planner::cut_video() {
       break;
     const auto frames = static_cast<std::uint32_t>(std::distance(waiting_.begin(), cut));
     const auto end = *cut;
+    measure(cut, end);
     emit(start, end, frames, audio_frame_at(end));
     waiting_.erase(waiting_.begin(), cut);
     cut_ = end;
@@ -77,8 +78,20 @@ void grid_planner::cut_video() {
   const auto extra = audio_end_ - audio_end * audio_frame_size;
   if (extra > 0 && extra < audio_sample_rate)
     audio_end = scale_up(audio_end_, 1, audio_frame_size);
+  measure(waiting_.end(), video_end_);
   emit(*waiting_.begin(), video_end_, static_cast<std::uint32_t>(waiting_.size()), audio_end);
   waiting_.clear();
+}
+
+/// Of the first segment that waits, up to `last`.
+void grid_planner::measure(std::set<std::int64_t>::const_iterator last, std::int64_t end) {
+  constexpr int most_reordered = 8; // frames, of any usual setting of an encoder
+  const auto first = *waiting_.begin();
+  auto shown = first;
+  std::int64_t longest = 0; // from one frame to the next
+  for (auto it = std::next(waiting_.cbegin()); it != last; shown = *it++)
+    longest = std::max(longest, *it - shown);
+  widest_step_ = std::max({widest_step_, end - shown, std::min(most_reordered * longest, shown - first)});
 }
 
 /// Segments of audio alone, from the video's end or from time zero.

@@ -46,10 +46,14 @@ public:
   std::int64_t audio_end() const noexcept { return audio_end_; }
   std::uint64_t frames() const noexcept { return frames_; }
 
+  /// The most ticks by which a frame of a segment may be decoded before it is shown, or last.
+  std::int64_t widest_step() const noexcept { return widest_step_; }
+
 private:
   void advance();
   void cut_video();
   void cut_tail();
+  void measure(std::set<std::int64_t>::const_iterator last, std::int64_t end);
   void emit(std::int64_t start, std::int64_t end, std::uint32_t frames, std::int64_t audio_end);
   std::int64_t next_nominal(std::int64_t after) const;
   std::int64_t audio_frame_at(std::int64_t ticks) const;
@@ -66,6 +70,7 @@ private:
   std::int64_t next_audio_ = 0;
   std::uint32_t next_number_ = 0;
   std::uint64_t frames_ = 0;
+  std::int64_t widest_step_ = 0;
   bool finished_ = false;
   std::vector<segment> done_;
 };

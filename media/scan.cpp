@@ -240,6 +240,7 @@ private:
         cell.audio_start = cell.audio_end = 0;
     if (info.video) {
       made_.video_end = planner_->video_end();
+      made_.widest_step = planner_->widest_step();
       info.video->frame_rate = frame_rate();
     }
     info.duration = std::max(static_cast<double>(planner_->video_end()) / made_.ticks.timescale,

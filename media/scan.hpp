@@ -19,8 +19,9 @@ struct scan_result {
   media::colour colour; ///< of the pictures to be encoded
   std::vector<segment> segments;
   std::vector<audio_anchor> audio_anchors;
-  std::int64_t video_end = 0; ///< ticks
-  std::string identity;       ///< hex digits: another source, even one of the same name and size, has others
+  std::int64_t video_end = 0;   ///< ticks
+  std::int64_t widest_step = 0; ///< ticks: see `grid_planner`
+  std::string identity;         ///< hex digits: another source, even one of the same name and size, has others
 };
 
 /// Reads a source once from end to end, and decodes it up to the first picture only: what comes before that cannot be

@@ -9,6 +9,8 @@ extern "C" {
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
+#include <cstdlib>
 
 namespace vp::media {
 
@@ -139,6 +141,8 @@ result<std::vector<sample>> video_encoder::finish(std::int64_t end) {
   for (std::size_t i = 0; i < samples_.size(); ++i) {
     samples_[i].dts = shown_[i];
     samples_[i].duration = (i + 1 < shown_.size() ? shown_[i + 1] : end) - shown_[i];
+    if (std::max(samples_[i].duration, std::abs(samples_[i].pts - samples_[i].dts)) > INT32_MAX)
+      return fail(errc::encoder_failed, "the video's frames are too far apart");
   }
   return std::move(samples_);
 }

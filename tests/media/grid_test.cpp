@@ -160,6 +160,20 @@ TEST_CASE("beside audio the last frame lasts four seconds at most") {
   CHECK(grid[2].frames == 0);
 }
 
+TEST_CASE("the widest step is that of some reordered frames, and no wider than a segment") {
+  const auto widest = [](const std::vector<shown>& frames) {
+    grid_planner planner({timescale, true, false});
+    for (const auto& frame : frames)
+      planner.add_frame(frame.pts, frame.pts, frame.duration);
+    planner.finish();
+    return planner.widest_step();
+  };
+  CHECK(widest(steady(300, 3000)) == 8 * 3000);
+  CHECK(widest(steady(1, 50 * second)) == 50 * second);
+  CHECK(widest(steady(4, 10 * second)) == 10 * second);
+  CHECK(widest(steady(4, second / 2)) == 3 * second / 2);
+}
+
 TEST_CASE("audio alone is cut at the same times") {
   const auto grid = grid_of({}, 9.5);
   check_grid(grid, {});

@@ -92,6 +92,12 @@ TEST_CASE("odd sources: an edit list") {
                                                  + "' -map 0:a -map 1:v -c copy"));
 }
 
+TEST_CASE("odd sources: a clock of nanoseconds") {
+  // The last segment lasts 4.9 s, more ticks than 32 bits hold.
+  movie::check(clips::make("nanoseconds.mp4",
+                           pictures(320, 180, "10", 89) + " " + x264 + " -bf 0 -video_track_timescale 1000000000"));
+}
+
 TEST_CASE("odd sources: rotation") {
   // The picture lies on its side, and the container tells the player to turn it upright.
   const auto check = [](const std::filesystem::path& clip, int degrees, bool mirrored) {
