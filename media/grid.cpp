@@ -16,11 +16,13 @@ std::int64_t scale_up(std::int64_t a, std::int64_t b, std::int64_t c) {
 } // namespace
 
 void grid_planner::add_frame(std::int64_t pts, std::optional<std::int64_t> dts, std::int64_t duration) {
-  if (watermark_ != INT64_MIN && pts < watermark_ - second())
-    return; // the timestamps jump back: a decoder's frames have to go forward
+  if (pts < cut_ || (watermark_ != INT64_MIN && pts < watermark_ - second())) {
+    ++dropped_; // the timestamps jump back: a decoder's frames have to go forward
+    return;
+  }
   // Without decoding times: no codec reorders by as much as a second.
   watermark_ = std::max(watermark_, dts ? std::min(*dts, pts) : pts - second());
-  if (pts < cut_ || !waiting_.insert(pts).second)
+  if (!waiting_.insert(pts).second)
     return;
   ++frames_;
   last_pts_ = std::max(last_pts_, pts);

@@ -45,6 +45,8 @@ public:
   std::int64_t video_end() const noexcept { return video_end_; }
   std::int64_t audio_end() const noexcept { return audio_end_; }
   std::uint64_t frames() const noexcept { return frames_; }
+  /// Frames that have no place, since the timestamps jump back.
+  std::uint64_t dropped() const noexcept { return dropped_; }
 
   /// The most ticks by which a frame of a segment may be decoded before it is shown, or last.
   std::int64_t widest_step() const noexcept { return widest_step_; }
@@ -70,6 +72,7 @@ private:
   std::int64_t next_audio_ = 0;
   std::uint32_t next_number_ = 0;
   std::uint64_t frames_ = 0;
+  std::uint64_t dropped_ = 0;
   std::int64_t widest_step_ = 0;
   bool finished_ = false;
   std::vector<segment> done_;

@@ -230,6 +230,9 @@ private:
       on_audio_known();
     if (!info.video && !has_audio_)
       return fail(errc::broken_media, "the file has neither video nor audio that can be read");
+    if (planner_->dropped() > 0)
+      info.warnings.push_back(
+          fmt::format("{} pictures are left out, since the file's clock jumps back", planner_->dropped()));
     made_.identity = identity_.hex();
     planner_->finish();
     made_.segments = planner_->take();

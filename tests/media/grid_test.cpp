@@ -211,6 +211,7 @@ TEST_CASE("timestamps that jump back count only once they are ahead again") {
   CHECK(count < 270);
   CHECK(count >= 210);
   CHECK(planner.video_end() == 210 * 3000 + 210);
+  CHECK(planner.dropped() + count == 360);
 }
 
 TEST_CASE("a segment is certain once a second of media follows it, and not before") {

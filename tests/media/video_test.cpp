@@ -288,6 +288,16 @@ TEST_CASE("x264 makes the same bytes whatever the processor can do") {
   CHECK((encoded("cpu-independent=0:asm=0") != encoded("cpu-independent=0"))); // or this test would tell nothing
 }
 
+TEST_CASE("pictures that are lost to a clock that jumps back are told") {
+  auto bytes = clips::read_file(clips::make("to-be-repeated.ts", pictures() + " " + x264));
+  const auto whole = bytes;
+  bytes.insert(bytes.end(), whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(whole.size() / 188 / 2 * 188));
+  clips::memory_source source(bytes);
+  const auto made = analyzed(source);
+  REQUIRE(made.plan.source.warnings.size() == 1);
+  CHECK(made.plan.source.warnings.front().find("clock jumps back") != std::string::npos);
+}
+
 TEST_CASE("the rendition ids stand for the bytes of the source") {
   auto bytes = clips::read_file(clips::make("raw.avi", pictures(64, 64, "5", 3) + " -c:v rawvideo -pix_fmt yuv420p"));
   const auto id_of = [](const std::vector<unsigned char>& source) {
