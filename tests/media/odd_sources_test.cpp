@@ -267,8 +267,11 @@ TEST_CASE("odd sources: one frame") {
 
 TEST_CASE("odd sources: two hours at a frame a second, in constant memory") {
   constexpr int frames = 7200;
-  const auto clip =
-      clips::make("two-hours.mp4", pictures(192, 128, "1", frames) + " -c:v libx264 -preset ultrafast -g 20 -bf 0");
+  const auto clip = clips::make("two-hours.mp4", pictures(192, 128, "1", frames)
+                                                     + " -f lavfi -i sine=440:r=8000:d=7200 -c:v libx264 -preset "
+                                                       "ultrafast -g 20 -bf 0 -c:a aac -b:a 8k");
+  // Before anything else, so that what the scan holds counts too.
+  const clips::memory_watch memory;
   const auto source = vp::media::open_file(clip);
   REQUIRE(source);
   const vp::media::interrupt limit(std::chrono::minutes(5));
@@ -279,17 +282,16 @@ TEST_CASE("odd sources: two hours at a frame a second, in constant memory") {
   const auto encoder = vp::media::segment_encoder::open(**source, analysis->plan);
   REQUIRE(encoder);
 
-  const auto resident = [] {
-    long total = 0, pages = 0;
-    std::ifstream("/proc/self/statm") >> total >> pages;
-    return pages * 4096 / 1'000'000;
-  };
-  long early = 0;
+  std::vector<std::string> pictures_only;
+  for (const auto& rendition : analysis->plan.renditions)
+    if (rendition.kind == vp::media::media_kind::video)
+      pictures_only.push_back(rendition.id);
   std::vector<std::int64_t> times;
   for (const auto& cell : cells) {
-    const auto made = (*encoder)->encode(cell, {}, limit);
+    const bool all = cell.number % 20 == 0; // sound takes long
+    const auto made = (*encoder)->encode(cell, all ? std::vector<std::string>{} : pictures_only, limit);
     REQUIRE(made);
-    REQUIRE(made->size() == analysis->plan.renditions.size());
+    REQUIRE(made->size() == analysis->plan.renditions.size() - (all ? 0 : 1));
     const auto fragment = player::parse(made->front().bytes);
     for (const auto& sample : fragment.samples)
       times.push_back(sample.pts);
@@ -298,10 +300,8 @@ TEST_CASE("odd sources: two hours at a frame a second, in constant memory") {
       for (const auto& picture : pictures)
         CHECK(player::frame_number(picture) == picture.pts / analysis->plan.timescale % 4096);
     }
-    if (cell.number == 200)
-      early = resident();
   }
-  CHECK(resident() < early + 20); // MB
+  CHECK(memory.peak() < 60); // MB
   std::sort(times.begin(), times.end());
   REQUIRE(times.size() == frames);
   for (int i = 0; i < frames; ++i)
