@@ -102,7 +102,6 @@ bool has_length(status code) {
 
 connection::connection(io_thread& owner, service& app, asio::ip::tcp::socket socket, bool refused)
     : owner_(owner), app_(app), socket_(std::move(socket)), buffer_(app.config.limits.header), refused_(refused) {
-  ++app_.connections;
   app_.measures.connections.Increment();
   beast::error_code ignored;
   socket_.set_option(asio::ip::tcp::no_delay{true}, ignored);

@@ -46,12 +46,16 @@ void io_thread::join() {
 }
 
 void io_thread::adopt(asio::ip::tcp::socket socket, bool refused) {
+  // Here and not by the connection: whoever accepts must know at once.
+  ++app_.connections;
   asio::post(context_, [this, refused, socket = std::move(socket)]() mutable { serve(std::move(socket), refused); });
 }
 
 void io_thread::serve(asio::ip::tcp::socket socket, bool refused) {
-  if (stopping_)
+  if (stopping_) {
+    --app_.connections;
     return;
+  }
   auto client = std::make_shared<connection>(*this, app_, std::move(socket), refused);
   connections_.push_back(*client);
   auto ended = [this, client](const std::exception_ptr& problem) {
