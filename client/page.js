@@ -26,7 +26,7 @@ export function toast(text, kind = 'info') {
   setTimeout(() => item.remove(), 8000);
 }
 
-/** Connects to the hub. `on.online(bool)` is told apart from the rest: the header and the banner are done here. */
+/** Connects to the hub. The header and the banner are done here; `on.back()` tells that the server was away and is there again. */
 export function connect(on) {
   for (const anchor of document.querySelectorAll('[data-page]')) anchor.href = pageUrl(anchor.getAttribute('href'));
   for (const anchor of document.querySelectorAll('[data-server-path]'))
@@ -44,9 +44,11 @@ export function connect(on) {
       banner,
       now ? '' : `The server at ${new URL(server).host} is not answering. Trying again; uploads go on by themselves.`,
     );
-    if (now && before === false) toast('The server is back.');
+    if (now && before === false) {
+      toast('The server is back.');
+      on.back?.();
+    }
     before = now;
-    on.online?.(now);
   };
 
   return new Link(server, {

@@ -15,7 +15,6 @@ const panels = [hls, dash].map((kind) => new Panel(kind));
 let video = null;
 let upload = null;
 let playing = false;
-let away = false;
 
 const link = connect({
   state(message) {
@@ -37,10 +36,7 @@ const link = connect({
     upload = null;
     if (video) show(video);
   },
-  online(now) {
-    if (now && away) panels.forEach((panel) => panel.wake());
-    away = !now;
-  },
+  back: () => panels.forEach((panel) => panel.wake()),
 });
 
 // The library page takes files.

@@ -76,20 +76,21 @@ asio::awaitable<reply> list(exchange& request) {
   co_return json_reply(status::ok, answer);
 }
 
-asio::awaitable<reply> show(exchange& request) {
+/// Asks the catalog something whose answer is the video.
+template <class Atom>
+asio::awaitable<reply> ask_catalog(exchange& request, Atom what) {
   const auto& hash = request.arguments.front();
   if (!is_video_hash(hash))
     co_return no_such_video();
-  co_return to_reply(
-      co_await request.ask<video>(request.app.actors.catalog, request.limits().answer_time, get_atom_v, hash));
+  co_return to_reply(co_await request.ask<video>(request.app.actors.catalog, request.limits().answer_time, what, hash));
+}
+
+asio::awaitable<reply> show(exchange& request) {
+  return ask_catalog(request, get_atom_v);
 }
 
 asio::awaitable<reply> retry(exchange& request) {
-  const auto& hash = request.arguments.front();
-  if (!is_video_hash(hash))
-    co_return no_such_video();
-  co_return to_reply(
-      co_await request.ask<video>(request.app.actors.catalog, request.limits().answer_time, retry_atom_v, hash));
+  return ask_catalog(request, retry_atom_v);
 }
 
 asio::awaitable<reply> remove(exchange& request) {

@@ -2,39 +2,17 @@
 
 #include "actors/error.hpp"
 #include "actors/interfaces.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <caf/all.hpp>
 #include <caf/scheduler/test_coordinator.hpp>
 #include <catch2/catch.hpp>
 
-#include <filesystem>
-#include <stdlib.h>
 #include <string>
 #include <type_traits>
 #include <utility>
 
 namespace vp::test {
-
-/// A folder of its own for a test, removed with all that is in it.
-class temporary_folder {
-public:
-  temporary_folder() {
-    auto pattern = (std::filesystem::temp_directory_path() / "vidpipeline-XXXXXX").string();
-    REQUIRE(::mkdtemp(pattern.data()) != nullptr);
-    path_ = pattern;
-  }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
-  ~temporary_folder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-
-  const std::filesystem::path& path() const { return path_; }
-
-private:
-  std::filesystem::path path_;
-};
 
 struct deterministic_config : caf::actor_system_config {
   deterministic_config() {

@@ -1,6 +1,6 @@
 #include "http/file_root.hpp"
 #include "http/mime.hpp"
-#include "tests/http/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -18,7 +18,7 @@ using path = std::vector<std::string>;
 } // namespace
 
 TEST_CASE("a file below the folder is found") {
-  const temporary_folder folder;
+  const test::temporary_folder folder;
   folder.write("served/a/b.txt", "hello");
   const auto root = file_root::open(folder.path() / "served");
   REQUIRE(root);
@@ -28,7 +28,7 @@ TEST_CASE("a file below the folder is found") {
 }
 
 TEST_CASE("there is no way out of the folder") {
-  const temporary_folder folder;
+  const test::temporary_folder folder;
   folder.write("secret", "x");
   folder.write("served/inside", "x");
   folder.write("served/.hidden", "x");

@@ -7,7 +7,7 @@
 #include "actors/recover.hpp"
 #include "actors/session_manager.hpp"
 #include "http/server.hpp"
-#include "tests/http/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <caf/all.hpp>
 
@@ -26,7 +26,7 @@ public:
   ~live_server();
 
   std::uint16_t port() const { return port_; }
-  const temporary_folder& folder() const { return folder_; }
+  const test::temporary_folder& folder() const { return folder_; }
   const std::filesystem::path& data() const { return config_.data_dir; }
   /// As a transcode job would end it.
   void complete(const std::string& hash);
@@ -43,7 +43,7 @@ private:
     actors_config();
   };
 
-  temporary_folder folder_;
+  test::temporary_folder folder_;
   server_config config_;
   actors_config actors_config_;
   caf::actor_system system_{actors_config_};

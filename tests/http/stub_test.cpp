@@ -3,7 +3,7 @@
 #include "http/service.hpp"
 #include "http/videos_api.hpp"
 #include "tests/http/client.hpp"
-#include "tests/http/temporary_folder.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <catch2/catch.hpp>
 
@@ -61,7 +61,7 @@ public:
   }
 
 private:
-  temporary_folder folder_;
+  test::temporary_folder folder_;
   actors_config config_;
   caf::actor_system system_{config_};
   std::vector<caf::actor> actors_;

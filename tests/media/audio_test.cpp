@@ -396,7 +396,7 @@ TEST_CASE("a bare AAC file may change its rate and its channels") {
   auto bytes = clips::read_file(first);
   const auto more = clips::read_file(second);
   bytes.insert(bytes.end(), more.begin(), more.end());
-  const clips::scratch folder;
+  const vp::test::temporary_folder folder;
   clips::write_file(folder / "both.aac", bytes);
   auto source = prepare(folder / "both.aac", 8);
   const auto signal = play(source, all(source))[0];
@@ -418,7 +418,7 @@ TEST_CASE("of channels whose places nobody knows, the first two are taken") {
                 pcm.begin() + static_cast<std::ptrdiff_t>(at) + 4);
     nine.insert(nine.end(), 14, 0x55);
   }
-  const clips::scratch folder;
+  const vp::test::temporary_folder folder;
   clips::write_file(folder / "nine.raw", nine);
   REQUIRE(std::system(("ffmpeg -v error -f s16le -ar 48000 -ac 9 -i '" + (folder / "nine.raw").string()
                        + "' -c:a pcm_s16le '" + (folder / "nine.wav").string() + "'")

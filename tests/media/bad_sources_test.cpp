@@ -140,7 +140,7 @@ TEST_CASE("bad sources: a cut-off transport stream or Matroska file plays what i
   for (const auto* name : {"whole.ts", "whole.mkv"})
     DYNAMIC_SECTION(name) {
       const auto whole = clips::read_file(clips::make(name, pictures + " " + tone + " " + x264 + " -bf 2"));
-      clips::scratch folder;
+      vp::test::temporary_folder folder;
       auto part = first_part(whole, 0.6);
       part.resize(part.size() / 188 * 188 + 100); // cut at a packet's end, a transport stream is as good as whole
       clips::write_file(folder / name, part);
@@ -252,7 +252,7 @@ TEST_CASE("bad sources: damaged bytes do no harm") {
 }
 
 TEST_CASE("bad sources: what names other files or addresses opens nothing") {
-  clips::scratch folder;
+  vp::test::temporary_folder folder;
   const auto other = clips::make("other.mp4", pictures + " " + tone + " " + x264).string();
   const std::vector<std::pair<std::string, bytes>> sources{
       {"list.m3u8", text("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\n" + other

@@ -119,17 +119,6 @@ long memory_watch::peak() const {
   return megabytes("VmHWM") - before_;
 }
 
-scratch::scratch() {
-  auto pattern = (fs::temp_directory_path() / "vidpipeline-XXXXXX").string();
-  REQUIRE(::mkdtemp(pattern.data()));
-  path_ = pattern;
-}
-
-scratch::~scratch() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 vp::result<std::size_t> memory_source::read(std::uint64_t offset, std::span<std::uint8_t> into) {
   if (offset >= bytes_.size())
     return 0;

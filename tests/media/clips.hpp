@@ -1,6 +1,7 @@
 #pragma once
 
 #include "media/byte_source.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <filesystem>
 #include <span>
@@ -37,19 +38,6 @@ public:
 
 private:
   long before_;
-};
-
-/// A folder of its own, removed in the end.
-class scratch {
-public:
-  scratch();
-  scratch(const scratch&) = delete;
-  scratch& operator=(const scratch&) = delete;
-  ~scratch();
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-
-private:
-  std::filesystem::path path_;
 };
 
 /// Bytes in memory as a source.

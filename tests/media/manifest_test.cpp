@@ -189,7 +189,7 @@ TEST_CASE("ffmpeg plays a whole video through both manifests") {
   const auto made = movie::encode(
       clips::make("for-manifests.mp4", "-f lavfi -i \"" + clips::numbered(640, 360, "25", 225)
                                            + "\" -f lavfi -i sine=440:d=9 -c:v libx264 -preset ultrafast"));
-  const clips::scratch folder;
+  const vp::test::temporary_folder folder;
   presentation all{{}, made.analysis.plan.frame_rate};
   for (const auto& track : made.tracks) {
     const bool video = track.rendition.kind == media_kind::video;

@@ -80,7 +80,7 @@ TEST_CASE("odd sources: a stream that starts in the middle") {
   auto bytes = clips::read_file(clips::make("middle.ts", pictures() + " " + tone + " " + x264 + " -g 40 -bf 2"));
   const auto cut = bytes.size() / 3 / 188 * 188;
   bytes.erase(bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(cut));
-  clips::scratch folder;
+  vp::test::temporary_folder folder;
   clips::write_file(folder / "from-the-middle.ts", bytes);
   movie::check(folder / "from-the-middle.ts");
 }
@@ -132,7 +132,7 @@ TEST_CASE("odd sources: rotation") {
     REQUIRE(bytes.end() - box > 80);
     const unsigned char minus_one[] = {0xff, 0xff, 0, 0};
     std::copy(std::begin(minus_one), std::end(minus_one), box + 44);
-    clips::scratch folder;
+    vp::test::temporary_folder folder;
     clips::write_file(folder / "mirrored.mp4", bytes);
     check(folder / "mirrored.mp4", 0, true);
   }

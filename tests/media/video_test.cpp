@@ -462,13 +462,13 @@ TEST_CASE("full range becomes limited, and colours stay what they are") {
 
 TEST_CASE("the poster is a bright picture, upright, at most 640 wide") {
   const auto jpeg_size = [](const std::vector<unsigned char>& bytes) {
-    const clips::scratch folder;
+    const vp::test::temporary_folder folder;
     clips::write_file(folder / "poster.jpg", bytes);
     return clips::output_of("ffprobe -v error -show_entries stream=codec_name,width,height -of csv=p=0 "
                             + (folder / "poster.jpg").string());
   };
   const auto brightness = [](const std::vector<unsigned char>& bytes) {
-    const clips::scratch folder;
+    const vp::test::temporary_folder folder;
     clips::write_file(folder / "poster.jpg", bytes);
     const auto grey = clips::output_of("ffmpeg -v error -i " + (folder / "poster.jpg").string()
                                        + " -vf scale=1:1:flags=area,format=gray -f rawvideo -");

@@ -3,28 +3,31 @@
 #include <filesystem>
 #include <fstream>
 #include <stdexcept>
+#include <stdlib.h>
 #include <string>
 #include <string_view>
+#include <system_error>
 
-namespace vp::http {
+namespace vp::test {
 
-/// A folder of a test's own; gone when it ends.
+/// A folder of its own for a test, removed with all that is in it.
 class temporary_folder {
 public:
   temporary_folder() {
-    std::string name = std::filesystem::temp_directory_path() / "vidpipeline-test-XXXXXX";
-    if (::mkdtemp(name.data()) == nullptr)
+    auto pattern = (std::filesystem::temp_directory_path() / "vidpipeline-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr)
       throw std::runtime_error{"cannot make a temporary folder"};
-    path_ = name;
+    path_ = pattern;
   }
+  temporary_folder(const temporary_folder&) = delete;
+  temporary_folder& operator=(const temporary_folder&) = delete;
   ~temporary_folder() {
     std::error_code ignored;
     std::filesystem::remove_all(path_, ignored);
   }
-  temporary_folder(const temporary_folder&) = delete;
-  temporary_folder& operator=(const temporary_folder&) = delete;
 
   const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path operator/(const std::filesystem::path& name) const { return path_ / name; }
 
   void write(const std::filesystem::path& name, std::string_view content) const {
     const auto whole = path_ / name;
@@ -36,4 +39,4 @@ private:
   std::filesystem::path path_;
 };
 
-} // namespace vp::http
+} // namespace vp::test
