@@ -185,10 +185,14 @@ void dispatcher_state::dispatch() {
 }
 
 bool dispatcher_state::has_credit(const video_order& x) const {
-  auto most = workers_.size() + config_.slack;
-  auto all = std::accumulate(orders_.begin(), orders_.end(), std::size_t{0},
-                             [](std::size_t sum, const auto& one) { return sum + one.second.order.unstored(); });
-  return x.order.unstored() < most && all < 2 * most;
+  return x.order.unstored() < workers_.size() + config_.slack;
+}
+
+/// Whether all videos together hold as much as they may.
+bool dispatcher_state::full() const {
+  auto held = std::accumulate(orders_.begin(), orders_.end(), std::size_t{0},
+                              [](std::size_t sum, const auto& x) { return sum + x.second.order.unstored(); });
+  return held >= 2 * (workers_.size() + config_.slack);
 }
 
 bool dispatcher_state::somebody_else_waits(const std::string& video_hash) const {
@@ -204,6 +208,8 @@ bool dispatcher_state::give_task(encoder_id id, worker& who) {
     start(id, who, std::move(next));
     return true;
   }
+  if (full())
+    return false;
   auto alone = workers_.size() == 1;
   if (auto here = orders_.find(who.video); here != orders_.end() && has_credit(here->second))
     if (who.run < config_.run || !somebody_else_waits(who.video))

@@ -99,6 +99,7 @@ private:
   bool give_task(encoder_id id, worker& who);
   bool somebody_else_waits(const std::string& video_hash) const;
   bool has_credit(const video_order& x) const;
+  bool full() const;
   void start(encoder_id id, worker& who, analysis what);
   void start(encoder_id id, worker& who, const std::string& video_hash, std::size_t index);
   void assign(worker& who, assignment task);
