@@ -1,0 +1,33 @@
+#include "kafka/offsets.hpp"
+
+namespace vp::kafka {
+
+void offset_tracker::began(position at) {
+  auto [found, added] = partitions_.try_emplace(at.partition);
+  auto& one = found->second;
+  if (added || at.offset <= one.last)
+    one = {.running = {}, .last = 0, .taken = at.offset};
+  one.running.insert(at.offset);
+  one.last = at.offset;
+}
+
+void offset_tracker::ended(position at) {
+  if (const auto found = partitions_.find(at.partition); found != partitions_.end())
+    found->second.running.erase(at.offset);
+}
+
+void offset_tracker::forget(std::int32_t partition) {
+  partitions_.erase(partition);
+}
+
+std::vector<position> offset_tracker::take() {
+  std::vector<position> due;
+  for (auto& [partition, one] : partitions_)
+    if (const auto next = one.next(); next != one.taken) {
+      due.push_back({partition, next});
+      one.taken = next;
+    }
+  return due;
+}
+
+} // namespace vp::kafka
