@@ -3,10 +3,10 @@
 BIN := build/release/bin/vidpipeline
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-test build demo run test bench soak format lint clean
+.PHONY: help setup setup-test setup-kafka build demo run kafka kafka-clean test bench soak format lint clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 setup:
 	@scripts/setup.sh build
@@ -14,20 +14,29 @@ setup:
 setup-test:
 	@scripts/setup.sh build test
 
+setup-kafka:
+	@scripts/setup.sh kafka
+
 build: setup ## Build the program (Release)
 	@cmake --preset release -DVIDPIPELINE_TESTS=OFF --log-level=WARNING
 	@cmake --build --preset release
 
-demo: build ## Show it: serve, upload a film clip, print the page to open (EXIT=1 ends when it is done)
-	@EXIT=$(EXIT) PORT=$(PORT) scripts/demo.sh $(BIN)
+demo: build $(if $(filter 1,$(KAFKA)),setup-kafka) ## Show it: serve, upload a film clip, print the page (EXIT=1 ends then; KAFKA=1: by a broker)
+	@EXIT=$(EXIT) PORT=$(PORT) KAFKA=$(KAFKA) scripts/demo.sh $(BIN)
 
 run: build ## Serve on http://localhost:8000
 	@$(BIN) serve
 
-test: setup-test ## Run all tests
+kafka: setup-kafka ## Run a Kafka broker on localhost:9092 (PORT=... for another) until Ctrl-C
+	@kafka/broker.sh $(PORT)
+
+kafka-clean: ## Remove that broker's topics and records
+	@rm -rf build/kafka/data
+
+test: setup-test setup-kafka ## Run all tests
 	@scripts/test.sh
 
-soak: setup-test ## Run the fault loops in full (an hour or more)
+soak: setup-test setup-kafka ## Run the fault loops in full (an hour or more)
 	@SOAK=1 scripts/test.sh -L soak
 
 bench: setup-test ## Measure, against FFmpeg and nginx on this machine

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing on this machine: Debian packages and npm packages, by name. Usage: setup.sh build [test]
+# Installs what is missing on this machine: Debian packages and npm packages, by name.
+# Usage: setup.sh [build] [test] [kafka]. Without `kafka` everything else works, so it may fail, but not with CI=1.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,23 +15,19 @@ test_packages=(
   nginx-light procps python3 strace time wrk
 )
 
-packages=("${build_packages[@]}")
-[[ " $* " == *" test "* ]] && packages+=("${test_packages[@]}")
-command -v node >/dev/null || packages+=(nodejs)
-command -v npm >/dev/null || packages+=(npm)
-
-missing=()
-for package in "${packages[@]}"; do
-  [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" == ii* ]] || missing+=("$package")
-done
-if ((${#missing[@]})); then
-  sudo=()
+# Installs those of the packages that are missing.
+debian_packages() {
+  local package missing=() sudo=()
+  for package in "$@"; do
+    [[ "$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null)" == ii* ]] || missing+=("$package")
+  done
+  ((${#missing[@]})) || return 0
   ((EUID == 0)) || sudo=(sudo)
   echo "Installing Debian packages: ${missing[*]}"
-  "${sudo[@]}" apt-get update -qq
-  # Behind sudo, which keeps the environment from what it runs.
-  "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
-fi
+  "${sudo[@]}" apt-get update -qq &&
+    # Behind sudo, which keeps the environment from what it runs.
+    "${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+}
 
 # Installs the npm packages of a folder when they are not those of its lock file.
 npm_packages() {
@@ -39,5 +36,32 @@ npm_packages() {
   echo "Installing npm packages of $1/"
   npm ci --prefix "$1" --no-audit --no-fund --loglevel=error
 }
-npm_packages client
-npm_packages tests
+
+wants() {
+  [[ " $words " == *" $1 "* ]]
+}
+lacks() {
+  ! command -v "$1" >/dev/null
+}
+
+words=$*
+if wants build || wants test; then
+  packages=("${build_packages[@]}")
+  if wants test; then packages+=("${test_packages[@]}"); fi
+  # What may be here without a package.
+  if lacks node; then packages+=(nodejs); fi
+  if lacks npm; then packages+=(npm); fi
+  debian_packages "${packages[@]}"
+  npm_packages client
+  npm_packages tests
+fi
+
+if wants kafka; then
+  packages=(kcat)
+  if lacks java; then packages+=(default-jre-headless); fi
+  if lacks mvn; then packages+=(maven); fi
+  if ! debian_packages "${packages[@]}"; then
+    echo "Without ${packages[*]} no Kafka broker can run here." >&2
+    [[ ! ${CI:-} =~ ^(1|true)$ ]]
+  fi
+fi
