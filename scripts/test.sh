@@ -9,4 +9,11 @@ export VIDPIPELINE_BIN=$PWD/build/release/bin/vidpipeline
 
 cmake --preset ci -DVIDPIPELINE_TESTS=ON --log-level=WARNING
 cmake --build --preset ci
-exec ctest --test-dir build/release --output-on-failure "$@"
+status=0
+ctest --test-dir build/release --output-on-failure "$@" || status=$?
+
+# ctest does not show what a test of several has skipped.
+node --input-type=module -e "
+  import { skip } from './tests/support/kafka.mjs';
+  if (skip) console.log('Tests with a Kafka broker were skipped:', skip);"
+exit "$status"
