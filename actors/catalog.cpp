@@ -9,14 +9,18 @@ namespace vp {
 
 namespace {
 
-using pointer = catalog_actor::stateful_pointer<catalog_state>;
+using pointer = catalog_impl::stateful_pointer<catalog_state>;
+
+void tell_listeners(pointer self) {
+  for (auto& listener : self->state.listeners)
+    self->send(listener, outbox_atom_v);
+}
 
 /// Passes an answer of the database on, and tells the listeners where the outbox has grown.
 template <class T>
 caf::result<T> answer(pointer self, result<T> from) {
   if (self->state.db->take_growth())
-    for (auto& listener : self->state.listeners)
-      self->send(listener, outbox_atom_v);
+    tell_listeners(self);
   return to_caf(std::move(from));
 }
 
@@ -36,7 +40,7 @@ void listen(pointer self, const outbox_listener& listener) {
 
 } // namespace
 
-catalog_actor::behavior_type catalog(pointer self, catalog_config config) {
+catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
   auto& state = self->state;
   state.db = std::move(config.db);
   state.folder = std::move(config.folder);
@@ -44,6 +48,8 @@ catalog_actor::behavior_type catalog(pointer self, catalog_config config) {
     std::erase_if(self->state.listeners, [&](auto& one) { return one.address() == down.source; });
   });
   auto* db = state.db.get();
+  if (config.watch > caf::timespan::zero())
+    self->delayed_send(self, config.watch, tick_atom_v);
   return {
       [self](listen_atom, const outbox_listener& listener) { listen(self, listener); },
       [self, db](open_atom, const std::string& hash, const upload_request& request) {
@@ -94,6 +100,19 @@ catalog_actor::behavior_type catalog(pointer self, catalog_config config) {
         return answer(self, db->events(above, hash, limit));
       },
       [self, db](last_atom) { return answer(self, db->last_event()); },
+
+      [self, db](publish_atom, const std::string& owner, const std::string& cluster, caf::timespan lifetime,
+                 std::uint32_t limit) { return answer(self, db->next_publication(owner, cluster, lifetime, limit)); },
+      [self, db](publish_atom, const std::string& owner, std::uint64_t up_to) {
+        return answer(self, db->published(owner, up_to));
+      },
+      [self, db](release_atom, const std::string& owner) { return answer(self, db->release_lease(owner)); },
+
+      [self, db, watch = config.watch](tick_atom) {
+        if (db->changed_elsewhere())
+          tell_listeners(self);
+        self->delayed_send(self, watch, tick_atom_v);
+      },
   };
 }
 

@@ -15,7 +15,12 @@ struct catalog_config {
   /// Opened, and recovered (see actors/recover.hpp), before anybody asks. Nobody else uses it from now on.
   std::shared_ptr<database> db;
   data_folder folder;
+  /// How often to look whether other processes have added to the outbox; 0 where there are none.
+  caf::timespan watch = caf::timespan::zero();
 };
+
+/// The catalog's own interface: time to look what others did.
+using catalog_impl = catalog_actor::extend<caf::reacts_to<tick_atom>>;
 
 struct catalog_state {
   static constexpr const char* name = "catalog";
@@ -26,6 +31,6 @@ struct catalog_state {
 };
 
 /// The database behind messages. Spawn it detached: it blocks on the disk.
-catalog_actor::behavior_type catalog(catalog_actor::stateful_pointer<catalog_state> self, catalog_config config);
+catalog_impl::behavior_type catalog(catalog_impl::stateful_pointer<catalog_state> self, catalog_config config);
 
 } // namespace vp

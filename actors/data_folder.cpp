@@ -5,6 +5,7 @@
 #include <fstream>
 #include <string>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 
 #ifdef __APPLE__
@@ -52,6 +53,29 @@ result<folder_lock> folder_lock::take(const data_folder& folder, kind how) {
   return lock;
 }
 
+result<folder_lock> folder_lock::take_to_share(const data_folder& folder, std::chrono::milliseconds limit) {
+  constexpr std::chrono::milliseconds pause{50};
+  for (auto end = std::chrono::steady_clock::now() + limit;; std::this_thread::sleep_for(pause))
+    for (auto how : {kind::exclusive, kind::shared})
+      if (auto taken = take(folder, how); taken || taken.error().code != errc::conflict
+                                          || (how == kind::shared && std::chrono::steady_clock::now() >= end))
+        return taken;
+}
+
+result<void> folder_lock::share() {
+  // The system lets go of the one lock before it takes the other: for a moment, somebody else may put things right too.
+  constexpr std::chrono::milliseconds pause{20};
+  for (;; std::this_thread::sleep_for(pause)) {
+    auto locked = held_.try_lock(false);
+    if (!locked)
+      return tl::unexpected(locked.error());
+    if (*locked) {
+      kind_ = kind::shared;
+      return {};
+    }
+  }
+}
+
 result<void> folder_lock::enter() {
   std::array<unsigned char, 64> before{};
   auto count = held_.read_at(0, before);
@@ -67,8 +91,11 @@ result<void> folder_lock::enter() {
 }
 
 result<void> folder_lock::settle() {
-  if (!exclusive())
-    return {}; // Others may still write.
+  if (!exclusive()) {
+    auto alone = held_.try_lock(true);
+    if (!alone || !*alone)
+      return {}; // Others may still write.
+  }
   if (auto synced = held_.sync_file_system(); !synced)
     return synced;
   if (auto emptied = held_.resize(0); !emptied)

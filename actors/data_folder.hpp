@@ -2,6 +2,7 @@
 
 #include "actors/file.hpp"
 
+#include <chrono>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -53,13 +54,20 @@ public:
   /// works there.
   static result<folder_lock> take(const data_folder& folder, kind how);
 
+  /// For a process that shares the folder: exclusive if nobody else is there now, so that it can put things right
+  /// before it calls `share`; else shared, once those who put things right are done. Waits for at most `limit`.
+  static result<folder_lock> take_to_share(const data_folder& folder, std::chrono::milliseconds limit);
+
+  /// Lets others in.
+  result<void> share();
+
   bool exclusive() const noexcept { return kind_ == kind::exclusive; }
 
   /// Whether the machine has been started anew since the last process here, and that one did not `settle`: what was
   /// written and not made durable may be gone.
   bool machine_restarted() const noexcept { return machine_restarted_; }
 
-  /// Makes all that was written durable, for the end of a process.
+  /// Makes all that was written durable, for the end of a process. Does nothing while others may still write.
   result<void> settle();
 
 private:

@@ -81,6 +81,21 @@ CREATE UNIQUE INDEX outbox_one_job ON outbox (key) WHERE topic = 'job' AND state
 CREATE INDEX outbox_jobs ON outbox (state, id) WHERE topic = 'job';
 CREATE INDEX outbox_events ON outbox (key, id) WHERE topic = 'event';
 )sql",
+    R"sql(
+-- With Kafka a job leaves the outbox when it is published: how often that was since the video was queued, and before when
+-- it is not enqueued again.
+ALTER TABLE videos ADD COLUMN publications INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE videos ADD COLUMN enqueue_at INTEGER NOT NULL DEFAULT 0;
+
+-- Who publishes the outbox to which cluster, and up to which id it has been published.
+CREATE TABLE publisher (
+  owner TEXT NOT NULL,
+  expires INTEGER NOT NULL,
+  cluster TEXT NOT NULL,
+  published INTEGER NOT NULL
+);
+INSERT INTO publisher VALUES ('', 0, '', 0);
+)sql",
 };
 
 constexpr auto columns = "id, hash, title, description, mime_type, fingerprint, file_size, total_chunks, "
@@ -104,6 +119,17 @@ database::database(const std::filesystem::path& path, database_options options)
   connection_.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;"
                    "PRAGMA journal_size_limit = 67108864;");
   migrate();
+  changed_elsewhere();
+}
+
+bool database::changed_elsewhere() {
+  auto version = guarded([&]() -> result<std::int64_t> {
+    auto& now = query("PRAGMA data_version");
+    now.executeStep();
+    return now.getColumn(0).getInt64();
+  });
+  // Who can't tell looks once more than needed.
+  return !version || std::exchange(seen_version_, *version) != *version;
 }
 
 result<std::unique_ptr<database>> database::open(const std::filesystem::path& path, database_options options) {
@@ -267,6 +293,8 @@ bool database::enqueue(const std::string& hash, waiting_job present) {
   auto time = now();
   auto added = run("INSERT OR IGNORE INTO outbox (topic, key, payload, created_at, due_at) VALUES ('job', ?, ?, ?, ?)",
                    hash, to_text({{"video_hash", hash}}), time, time);
+  if (present == waiting_job::replace)
+    run("UPDATE videos SET publications = 0, enqueue_at = 0 WHERE hash = ?", hash);
   growing_ = growing_ || added != 0;
   return added != 0;
 }

@@ -44,6 +44,9 @@ public:
   /// Whether transactions have added to the outbox since this was last asked.
   bool take_growth() { return std::exchange(grown_, false); }
 
+  /// Whether another process has changed the database since this was last asked.
+  bool changed_elsewhere();
+
   // -- videos and uploads
 
   /// `source_present`: the source file is there at its full size. Otherwise acknowledged chunks are forgotten.
@@ -80,10 +83,19 @@ public:
   result<std::vector<event>> events(std::uint64_t above, const std::string& hash, std::uint32_t limit);
   result<std::uint64_t> last_event();
 
+  // -- publishing the outbox to Kafka
+
+  result<publication> next_publication(const std::string& owner, const std::string& cluster,
+                                       std::chrono::nanoseconds lifetime, std::uint32_t limit);
+  result<void> published(const std::string& owner, std::uint64_t up_to);
+  result<void> release_lease(const std::string& owner);
+
   // -- start-up, by the only process that works with this database
 
-  /// Ends every claim.
+  /// Ends every claim, and the publisher's lease.
   result<void> clear_claims();
+  /// The outbox itself is the queue from now on: what was published waits nowhere.
+  result<void> forget_publications();
   /// The fragments of a completed video.
   result<std::vector<stored_fragment>> fragments(const std::string& hash);
   /// A completed video whose files are gone is work again.
@@ -195,6 +207,7 @@ private:
   result<video> reread(const std::string& hash);
   result<void> room_for_upload();
   void set_failed(const row& which, const std::string& reason);
+  result<void> take_lease(const std::string& owner, const std::string& cluster, std::chrono::nanoseconds lifetime);
   void erase(const row& which);
   std::uint64_t emit(const char* kind, const std::string& hash, video_status status, nlohmann::json extra = {});
   void drop_events(const std::string& hash, std::initializer_list<const char*> kinds);
@@ -209,6 +222,7 @@ private:
   std::unordered_map<std::string, std::int64_t> last_chunk_event_;
   bool growing_ = false;
   bool grown_ = false;
+  std::int64_t seen_version_ = 0; ///< of the data, as other connections change it
 };
 
 } // namespace vp

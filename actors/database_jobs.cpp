@@ -280,6 +280,7 @@ result<video> database::fail_job(const claim& mine, const std::string& reason) {
 result<void> database::clear_claims() {
   return write([&]() -> result<void> {
     run("UPDATE videos SET epoch = 0, expires = 0 WHERE epoch <> 0");
+    run("UPDATE publisher SET expires = 0");
     return {};
   });
 }

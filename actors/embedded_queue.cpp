@@ -23,12 +23,15 @@ embedded_queue_impl::behavior_type embedded_queue_state::make_behavior(embedded_
       [this](outbox_atom) { pull(); },
       [this](enqueue_atom, const std::string&) { pull(); },
       [this](subscribe_atom, const job_consumer& consumer, std::uint32_t credit) { subscribe(consumer, credit); },
-      [this](drain_atom, const job_consumer& consumer) { drain(consumer); },
+      [this](drain_atom, const job_consumer& consumer) { consumers_.drain(consumer); },
       [this](ack_atom, std::uint64_t id) { end(id, acked{}); },
       [this](later_atom, std::uint64_t id, caf::timespan after, const std::string& reason) {
         end(id, put_off{after, reason});
       },
       [this](dead_atom, std::uint64_t id, const std::string& reason) { end(id, given_up{reason}); },
+      [](status_atom) {
+        return queue_status{"embedded", true, {}, 0};
+      },
       [this](tick_atom) {
         for (auto& [id, one] : in_hand_)
           if (one.ended)
@@ -45,46 +48,24 @@ embedded_queue_impl::behavior_type embedded_queue_state::make_behavior(embedded_
 
 // -- consumers ------------------------------------------------------------------------------------
 
-embedded_queue_state::subscription* embedded_queue_state::find(const caf::actor_addr& consumer) {
-  auto found = std::find_if(subscriptions_.begin(), subscriptions_.end(),
-                            [&](auto& one) { return one.consumer.address() == consumer; });
-  return found == subscriptions_.end() ? nullptr : &*found;
-}
-
 void embedded_queue_state::subscribe(const job_consumer& consumer, std::uint32_t credit) {
-  if (auto* known = find(consumer.address())) {
-    known->credit = credit;
-  } else {
+  if (consumers_.subscribe(consumer, credit))
     self_->monitor(consumer);
-    subscriptions_.push_back({consumer, credit, 0});
-  }
   pull();
-}
-
-void embedded_queue_state::drain(const job_consumer& consumer) {
-  if (auto* known = find(consumer.address()))
-    known->credit = 0;
 }
 
 /// What it held can be delivered again; what it had ended stays ended.
 void embedded_queue_state::consumer_down(const caf::actor_addr& consumer) {
-  std::erase_if(subscriptions_, [&](auto& one) { return one.consumer.address() == consumer; });
+  consumers_.remove(consumer);
   std::erase_if(in_hand_, [&](auto& one) { return !one.second.ended && one.second.consumer == consumer; });
   config_.metrics->jobs_in_hand.Set(static_cast<double>(in_hand_.size()));
   pull();
 }
 
-std::uint32_t embedded_queue_state::free_credit() const {
-  std::uint32_t sum = 0;
-  for (auto& one : subscriptions_)
-    sum += one.credit > one.in_hand ? one.credit - one.in_hand : 0;
-  return sum;
-}
-
 // -- deliveries -----------------------------------------------------------------------------------
 
 void embedded_queue_state::pull() {
-  auto wanted = free_credit();
+  auto wanted = consumers_.free_credit();
   if (wanted == 0)
     return;
   if (std::exchange(pulling_, true)) {
@@ -115,19 +96,13 @@ void embedded_queue_state::deliver(const std::vector<job>& due) {
     });
     if (taken)
       continue;
-    // Whoever holds the least, so that several share the work.
-    auto free = [](const subscription& x) { return x.credit > x.in_hand; };
-    auto best = subscriptions_.end();
-    for (auto each = subscriptions_.begin(); each != subscriptions_.end(); ++each)
-      if (free(*each) && (best == subscriptions_.end() || each->in_hand < best->in_hand))
-        best = each;
-    if (best == subscriptions_.end())
+    auto consumer = consumers_.take_credit();
+    if (!consumer)
       return;
-    ++best->in_hand;
-    in_hand_.emplace(one.id, delivery{one.video_hash, best->consumer.address(), false, false, acked{}});
+    in_hand_.emplace(one.id, delivery{one.video_hash, consumer->address(), false, false, acked{}});
     config_.metrics->queue("delivered").Increment();
     config_.metrics->jobs_in_hand.Set(static_cast<double>(in_hand_.size()));
-    self_->send(best->consumer, deliver_atom_v, one);
+    self_->send(*consumer, deliver_atom_v, one);
   }
 }
 
@@ -140,8 +115,7 @@ void embedded_queue_state::end(std::uint64_t id, ending how) {
   if (std::exchange(ended.ended, true))
     return;
   ended.how = std::move(how);
-  if (auto* holder = find(ended.consumer); holder && holder->in_hand > 0)
-    --holder->in_hand;
+  consumers_.give_back(ended.consumer);
   tell_catalog(id);
   pull();
 }

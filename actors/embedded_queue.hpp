@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/interfaces.hpp"
+#include "actors/job_consumers.hpp"
 #include "actors/storage_metrics.hpp"
 
 #include <caf/all.hpp>
@@ -38,12 +39,6 @@ public:
   embedded_queue_impl::behavior_type make_behavior(embedded_queue_config config);
 
 private:
-  struct subscription {
-    job_consumer consumer;
-    std::uint32_t credit = 0; ///< jobs that it takes at the same time; 0 while it is drained
-    std::uint32_t in_hand = 0;
-  };
-
   /// How a job ended.
   struct acked {};
   struct put_off {
@@ -65,19 +60,16 @@ private:
   };
 
   void subscribe(const job_consumer& consumer, std::uint32_t credit);
-  void drain(const job_consumer& consumer);
   void consumer_down(const caf::actor_addr& consumer);
   void pull();
   void deliver(const std::vector<job>& due);
   void end(std::uint64_t id, ending how);
   void tell_catalog(std::uint64_t id);
   void look_for_orphans();
-  subscription* find(const caf::actor_addr& consumer);
-  std::uint32_t free_credit() const;
 
   pointer self_;
   embedded_queue_config config_;
-  std::vector<subscription> subscriptions_;
+  job_consumers consumers_;
   std::map<std::uint64_t, delivery> in_hand_;
   bool pulling_ = false;
   bool pull_again_ = false;

@@ -23,6 +23,11 @@ CAF_ADD_TYPE_ID(vidpipeline, (vp::job))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::job>))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::event))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::event>))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::outbox_row))
+CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::outbox_row>))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::publication))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::refused_job))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::queue_status))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::claim))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::stored_fragment))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::stored_fragment>))
@@ -80,6 +85,7 @@ CAF_ADD_ATOM(vidpipeline, vp, orphans_atom, "orphans")
 CAF_ADD_ATOM(vidpipeline, vp, outbox_atom, "outbox")
 CAF_ADD_ATOM(vidpipeline, vp, plan_atom, "plan")
 CAF_ADD_ATOM(vidpipeline, vp, progress_atom, "progress")
+CAF_ADD_ATOM(vidpipeline, vp, publish_atom, "publish")
 CAF_ADD_ATOM(vidpipeline, vp, register_atom, "register")
 CAF_ADD_ATOM(vidpipeline, vp, release_atom, "release")
 CAF_ADD_ATOM(vidpipeline, vp, remove_atom, "remove")
@@ -165,7 +171,16 @@ using catalog_actor = caf::typed_actor<
     // Events with an id above the given one, of one video or of all (empty hash), in id order, at most so many.
     caf::replies_to<events_atom, std::uint64_t, std::string, std::uint32_t>::with<std::vector<event>>,
     // The id of the newest event.
-    caf::replies_to<last_atom>::with<std::uint64_t>>;
+    caf::replies_to<last_atom>::with<std::uint64_t>,
+
+    // Kafka: the rows of the outbox to be published next, at most so many, for the one process that holds the lease:
+    // owner, the id of the Kafka cluster, how long the lease lives from now on. `conflict` while another one holds it.
+    // A cluster that is not the one before knows none of the jobs: they are enqueued again.
+    caf::replies_to<publish_atom, std::string, std::string, caf::timespan, std::uint32_t>::with<publication>,
+    // Everything up to this id is published; its jobs leave the outbox. `stale` when the lease has passed on.
+    caf::replies_to<publish_atom, std::string, std::uint64_t>::with<void>,
+    // Gives the lease back.
+    caf::replies_to<release_atom, std::string>::with<void>>;
 
 // -- events ---------------------------------------------------------------------------------------
 
@@ -223,8 +238,17 @@ using job_queue_actor = outbox_listener::extend<
     caf::reacts_to<ack_atom, std::uint64_t>,
     // Deliver it again after a while, for this reason.
     caf::reacts_to<later_atom, std::uint64_t, caf::timespan, std::string>,
-    // Give it up (dead letter), for this reason.
-    caf::reacts_to<dead_atom, std::uint64_t, std::string>>;
+    // Give it up (dead letter), for this reason. Its video has failed by now.
+    caf::reacts_to<dead_atom, std::uint64_t, std::string>,
+    // Whether it works.
+    caf::replies_to<status_atom>::with<queue_status>>;
+
+/// Publishes the outbox to Kafka, in id order, while this process holds the lease. Detached: it waits for the broker.
+using outbox_publisher_actor = outbox_listener::extend<
+    // Adds to the dead letters. Answers when the broker has it.
+    caf::replies_to<dead_atom, refused_job>::with<void>,
+    // Whether the broker answers.
+    caf::replies_to<status_atom>::with<queue_status>>;
 
 /// Starts a transcode job for each job of the queue, and watches over it.
 using job_manager_actor = job_consumer::extend<

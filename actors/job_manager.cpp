@@ -96,6 +96,8 @@ void job_manager_state::finish(const job_outcome& outcome) {
     later(id, config_.busy_wait, outcome.reason);
   else if (outcome.end == job_end::put_back)
     later(id, draining_ ? caf::timespan::zero() : config_.busy_wait, outcome.reason);
+  else if (outcome.end == job_end::failed)
+    self_->send(queue_, dead_atom_v, id, outcome.reason);
   else
     self_->send(queue_, ack_atom_v, id);
   remove(found);

@@ -35,7 +35,7 @@ struct job_manager_config {
 using job_manager_impl = job_manager_actor::extend<caf::reacts_to<tick_atom>>;
 
 /// One transcode job a video, as many as there is credit for. Each delivery of the queue ends with one answer to it:
-/// `ack` when the video is done with one way or the other, else `later`.
+/// `ack` when there is nothing left to do, `dead` when the video can't be done, else `later`.
 class job_manager_state {
 public:
   static constexpr const char* name = "job manager";

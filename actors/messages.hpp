@@ -137,6 +137,46 @@ struct event {
   friend bool operator==(const event&, const event&) = default;
 };
 
+/// A row of the outbox that Kafka has not seen yet.
+struct outbox_row {
+  std::uint64_t id = 0;
+  bool is_job = false; ///< else an event
+  std::string video_hash;
+  std::string kind; ///< of an event
+  std::string data; ///< of an event, JSON
+
+  friend bool operator==(const outbox_row&, const outbox_row&) = default;
+};
+
+/// What is to be published next, in id order.
+struct publication {
+  std::vector<outbox_row> rows;
+  std::uint64_t waiting = 0; ///< rows that are not published, these among them
+};
+
+/// A message of Kafka's job topic that can't be done, on its way to the dead letters.
+struct refused_job {
+  std::string key;
+  std::string value;      ///< as it came, maybe cut
+  std::uint64_t size = 0; ///< bytes that the value had
+  std::string reason;     ///< for people
+  std::uint32_t attempts = 0;
+  std::string origin; ///< topic/partition/offset
+  std::string time;   ///< RFC 3339, UTC
+
+  friend bool operator==(const refused_job&, const refused_job&) = default;
+};
+
+/// Whether the job queue works, for people and for `/readyz`. Uploads go on without it.
+struct queue_status {
+  std::string kind; ///< `embedded`, `kafka`
+  bool ok = true;
+  std::string detail;            ///< why not
+  std::uint64_t unpublished = 0; ///< rows of the outbox that wait for Kafka
+
+  friend bool operator==(const queue_status&, const queue_status&) = default;
+};
+
 // -- jobs -------------------------------------------------------------------------------------------------------------
 
 /// The right to work on a video. Every write of a job names it, and nothing is written once the epoch has moved on.
@@ -286,6 +326,26 @@ typename I::result_type inspect(I& f, job& x) {
 template <class I>
 typename I::result_type inspect(I& f, event& x) {
   return f(caf::meta::type_name("vp::event"), x.id, x.video_hash, x.kind, x.data);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, outbox_row& x) {
+  return f(caf::meta::type_name("vp::outbox_row"), x.id, x.is_job, x.video_hash, x.kind, x.data);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, publication& x) {
+  return f(caf::meta::type_name("vp::publication"), x.rows, x.waiting);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, refused_job& x) {
+  return f(caf::meta::type_name("vp::refused_job"), x.key, x.value, x.size, x.reason, x.attempts, x.origin, x.time);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, queue_status& x) {
+  return f(caf::meta::type_name("vp::queue_status"), x.kind, x.ok, x.detail, x.unpublished);
 }
 
 template <class I>

@@ -7,6 +7,8 @@
 #include "actors/encoder_pool.hpp"
 #include "actors/event_hub.hpp"
 #include "actors/job_manager.hpp"
+#include "actors/kafka_bridge.hpp"
+#include "actors/outbox_publisher.hpp"
 #include "actors/recover.hpp"
 #include "actors/segmenter.hpp"
 #include "actors/session_manager.hpp"
@@ -27,7 +29,6 @@ namespace vp {
 
 namespace {
 
-/// Names this process among all that ever worked on a video.
 std::string owner_name() {
   return fmt::format("{}-{:08x}", getpid(), randombytes_random());
 }
@@ -60,6 +61,13 @@ caf::behavior watcher(caf::event_based_actor* self, const std::map<caf::actor_ad
   return {[](tick_atom) {}};
 }
 
+result<folder_lock> lock_folder(const data_folder& folder, bool shared) {
+  constexpr std::chrono::seconds others_start{10};
+  return shared ? folder_lock::take_to_share(folder, others_start)
+                : folder_lock::take(folder, folder_lock::kind::exclusive);
+}
+
+/// Opens it and makes it agree with the disk. Whoever is alone in the folder until now can put more right.
 result<std::shared_ptr<database>> open_database(const data_folder& folder, const folder_lock& lock,
                                                 const pipeline_config& config) {
   database_options options;
@@ -67,6 +75,9 @@ result<std::shared_ptr<database>> open_database(const data_folder& folder, const
   auto db = database::open(folder.database(), options);
   if (!db)
     return tl::unexpected(db.error());
+  if (!config.kafka)
+    if (auto forgotten = (*db)->forget_publications(); !forgotten)
+      return tl::unexpected(forgotten.error());
   auto found = recover(**db, folder, {lock.exclusive(), lock.machine_restarted()});
   if (!found)
     return tl::unexpected(found.error());
@@ -87,13 +98,19 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
                                                   std::shared_ptr<prometheus::Registry> registry) {
   if (sodium_init() < 0)
     return fail(errc::internal, "libsodium does not start");
+  if (config.kafka)
+    if (auto valid = kafka::check(*config.kafka); !valid)
+      return fail(errc::invalid_request, valid.error().text);
   data_folder folder{config.data};
-  auto lock = folder_lock::take(folder, folder_lock::kind::exclusive);
+  auto lock = lock_folder(folder, config.kafka.has_value());
   if (!lock)
     return tl::unexpected(lock.error());
   auto db = open_database(folder, *lock, config);
   if (!db)
     return tl::unexpected(db.error());
+  if (config.kafka)
+    if (auto shared = lock->share(); !shared)
+      return tl::unexpected(shared.error());
 
   auto storage = std::make_shared<storage_metrics>(registry);
   auto transcoding = std::make_shared<transcode_metrics>(registry);
@@ -101,15 +118,14 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   std::unique_ptr<pipeline> made{new pipeline{system, std::move(*lock)}};
   auto& self = *made;
 
-  self.catalog_ = system.spawn<caf::detached>(vp::catalog, catalog_config{std::move(*db), folder});
+  // An event of one server is seen at another within a tenth of a second.
+  const caf::timespan watch = config.kafka ? std::chrono::milliseconds(100) : caf::timespan::zero();
+  self.catalog_ = system.spawn<caf::detached>(vp::catalog, catalog_config{std::move(*db), folder, watch});
   event_hub_config hub;
   hub.catalog = self.catalog_;
   hub.metrics = storage;
   self.events_ = system.spawn(event_hub, hub);
-  embedded_queue_config queue;
-  queue.catalog = self.catalog_;
-  queue.metrics = storage;
-  self.queue_ = system.spawn(embedded_queue, queue);
+  self.start_queue(config, folder, storage);
 
   dispatcher_config dispatch;
   dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
@@ -124,7 +140,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
                    std::function<encoder_actor()>{[&system, encoding] { return spawn_encoder(system, encoding); }}));
 
   transcode_job_config job;
-  job.owner = owner_name();
+  job.owner = self.owner_;
   job.settings = config.settings;
   job_manager_config manager;
   manager.concurrency = config.jobs;
@@ -146,11 +162,44 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   return made;
 }
 
+pipeline::pipeline(caf::actor_system& system, folder_lock lock)
+    : system_(system), lock_(std::move(lock)), owner_(owner_name()) {}
+
+void pipeline::start_queue(const pipeline_config& config, const data_folder& folder,
+                           const std::shared_ptr<storage_metrics>& metrics) {
+  if (!config.kafka) {
+    embedded_queue_config queue;
+    queue.catalog = catalog_;
+    queue.metrics = metrics;
+    queue_ = system_.spawn(embedded_queue, queue);
+    return;
+  }
+  outbox_publisher_config publisher;
+  publisher.catalog = catalog_;
+  publisher.folder = folder;
+  publisher.kafka = *config.kafka;
+  publisher.owner = owner_;
+  publisher.metrics = metrics;
+  publisher_ = system_.spawn<caf::detached>(outbox_publisher, publisher);
+  kafka_bridge_config bridge;
+  bridge.catalog = catalog_;
+  bridge.publisher = publisher_;
+  bridge.kafka = *config.kafka;
+  bridge.metrics = metrics;
+  queue_ = system_.spawn<caf::detached>(kafka_bridge, bridge);
+}
+
 void pipeline::drain(std::chrono::milliseconds limit) {
   caf::scoped_actor self{system_};
   self->request(jobs_, limit, drain_atom_v)
       .receive([] {},
                [](const caf::error& problem) { spdlog::warn("jobs did not end in time: {}", from_caf(problem).text); });
+  if (!publisher_)
+    return;
+  // Another server need not wait until the lease is over.
+  self->send_exit(publisher_, caf::exit_reason::user_shutdown);
+  self->wait_for(publisher_);
+  self->request(catalog_, limit, release_atom_v, owner_).receive([] {}, [](const caf::error&) {});
 }
 
 pipeline::~pipeline() {
@@ -163,10 +212,13 @@ pipeline::~pipeline() {
 }
 
 std::map<caf::actor_addr, std::string> pipeline::core() const {
-  return {
+  std::map<caf::actor_addr, std::string> all{
       {sessions_.address(), "session manager"}, {jobs_.address(), "job manager"},      {queue_.address(), "queue"},
       {encoders_.address(), "encoder pool"},    {dispatcher_.address(), "dispatcher"}, {events_.address(), "event hub"},
       {catalog_.address(), "catalog"}};
+  if (publisher_)
+    all.emplace(publisher_.address(), "publisher of the outbox");
+  return all;
 }
 
 } // namespace vp

@@ -2,6 +2,7 @@
 
 #include "actors/data_folder.hpp"
 #include "actors/interfaces.hpp"
+#include "kafka/settings.hpp"
 
 #include <caf/all.hpp>
 #include <prometheus/registry.h>
@@ -12,10 +13,13 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace vp {
+
+class storage_metrics;
 
 struct pipeline_config {
   std::filesystem::path data = "data";
@@ -27,6 +31,8 @@ struct pipeline_config {
   std::uint32_t max_open_uploads = 1000;
   caf::timespan upload_expiry = std::chrono::hours(24 * 7);
   caf::timespan segment_timeout = std::chrono::seconds(300);
+  /// The queue and the event log are Kafka's, and other processes may work in the same data folder.
+  std::optional<kafka::settings> kafka;
   /// Called from another thread when an actor that everything hangs on has ended by itself: the process should end.
   std::function<void()> on_failure = [] {};
 };
@@ -37,7 +43,8 @@ public:
   system_config();
 };
 
-/// All actors of one process, connected, over one data folder that it holds locked.
+/// All actors of one process, connected, over one data folder that it holds locked: alone with the embedded queue, with
+/// others of its kind with Kafka.
 class pipeline {
 public:
   /// Locks the folder, makes database and disk agree, and starts everybody. `conflict` when another process works
@@ -56,18 +63,24 @@ public:
   const catalog_actor& catalog() const { return catalog_; }
   const session_manager_actor& sessions() const { return sessions_; }
   const event_hub_actor& events() const { return events_; }
+  const job_queue_actor& queue() const { return queue_; }
   const dispatcher_actor& dispatcher() const { return dispatcher_; }
 
 private:
-  pipeline(caf::actor_system& system, folder_lock lock) : system_(system), lock_(std::move(lock)) {}
+  pipeline(caf::actor_system& system, folder_lock lock);
+
+  void start_queue(const pipeline_config& config, const data_folder& folder,
+                   const std::shared_ptr<storage_metrics>& metrics);
 
   /// The actors that everything hangs on, by name.
   std::map<caf::actor_addr, std::string> core() const;
 
   caf::actor_system& system_;
-  folder_lock lock_; // declared before all who write there
+  folder_lock lock_;  // declared before all who write there
+  std::string owner_; ///< names this process among all that ever worked here
   catalog_actor catalog_;
   event_hub_actor events_;
+  outbox_publisher_actor publisher_; ///< with Kafka
   job_queue_actor queue_;
   dispatcher_actor dispatcher_;
   job_manager_actor jobs_;

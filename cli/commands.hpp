@@ -16,6 +16,7 @@ void add_list(CLI::App& app, int& exit_code);
 void add_show(CLI::App& app, int& exit_code);
 void add_retry(CLI::App& app, int& exit_code);
 void add_delete(CLI::App& app, int& exit_code);
+void add_dlq(CLI::App& app, int& exit_code);
 
 /// Says what went wrong, if anything did. The program's exit status.
 int report(const result<void>& outcome);

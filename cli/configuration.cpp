@@ -34,6 +34,35 @@ const CLI::Option& option_of(const CLI::ConfigItem& item, const CLI::App& app) {
   return *option;
 }
 
+/// A key of the section [kafka], such as `security.protocol`, which is the name of a property of librdkafka's; empty
+/// for any other key.
+std::string kafka_property_name(const CLI::ConfigItem& item) {
+  if (item.parents.empty() || item.parents.front() != "kafka")
+    return {};
+  auto path = item.parents;
+  path.push_back(item.name);
+  return fmt::format("{}", fmt::join(path.begin() + 1, path.end(), "."));
+}
+
+/// Takes the properties out of the entries and gives them to each command that talks to Kafka, as its option.
+void hand_out_kafka_properties(std::vector<CLI::ConfigItem>& entries, const CLI::App& app) {
+  CLI::ConfigItem properties;
+  properties.name = kafka_property;
+  std::erase_if(entries, [&](const CLI::ConfigItem& item) {
+    auto name = kafka_property_name(item);
+    if (!name.empty() && item.name != "++" && item.name != "--")
+      properties.inputs.push_back(name + "=" + fmt::format("{}", fmt::join(item.inputs, ",")));
+    return !name.empty();
+  });
+  if (properties.inputs.empty())
+    return;
+  for (const auto* command : app.get_subcommands({}))
+    if (command->get_option_no_throw(std::string{"--"} + kafka_property)) {
+      properties.parents = {command->get_name()};
+      entries.push_back(properties);
+    }
+}
+
 } // namespace
 
 std::string variable_of(const std::string& name) {
@@ -45,6 +74,7 @@ std::string variable_of(const std::string& name) {
 
 std::vector<CLI::ConfigItem> configuration::from_config(std::istream& file) const {
   auto entries = CLI::ConfigTOML::from_config(file);
+  hand_out_kafka_properties(entries, app_);
   std::erase_if(entries, [this](const CLI::ConfigItem& item) {
     if (item.name == "++" || item.name == "--") { // the begin and the end of a section
       section_of(item, app_);

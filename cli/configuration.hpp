@@ -7,8 +7,12 @@
 
 namespace vp::cli {
 
-/// The configuration file: a section for each command, a key for each of its options. A key or section that does not
-/// exist is an error, and an option that the environment sets is left to the environment.
+/// The option that holds properties of librdkafka.
+inline constexpr auto kafka_property = "kafka-property";
+
+/// The configuration file: a section for each command, a key for each of its options, and a section [kafka] with
+/// librdkafka's properties by their own names. A key or section that does not exist is an error, and an option that the
+/// environment sets is left to the environment.
 class configuration : public CLI::ConfigTOML {
 public:
   /// `app` must outlive the object.

@@ -1,11 +1,13 @@
 #include "cli/commands.hpp"
 #include "cli/configuration.hpp"
+#include "cli/kafka_options.hpp"
 
 #include <cstdlib>
 #include <exception>
 #include <iostream>
 
 int main(int argc, char** argv) {
+  vp::cli::adopt_kafka_environment();
   CLI::App app{"VidPipeline: upload a video, and it plays as HLS and DASH.", "vidpipeline"};
   app.set_version_flag("--version", VIDPIPELINE_VERSION);
   vp::cli::add_configuration(app);
@@ -22,6 +24,7 @@ int main(int argc, char** argv) {
   vp::cli::add_show(app, exit_code);
   vp::cli::add_retry(app, exit_code);
   vp::cli::add_delete(app, exit_code);
+  vp::cli::add_dlq(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

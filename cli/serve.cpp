@@ -1,5 +1,6 @@
 #include "actors/pipeline.hpp"
 #include "cli/commands.hpp"
+#include "cli/kafka_options.hpp"
 #include "cli/logging.hpp"
 #include "http/server.hpp"
 
@@ -25,6 +26,7 @@ struct serve_options {
   std::uint16_t port = 8000;
   http::server_config http;
   pipeline_config pipeline;
+  kafka_options kafka;
   std::uint32_t upload_expiry_hours = 24 * 7;
   std::uint32_t segment_timeout_seconds = 300;
   std::string log_level = "info";
@@ -91,6 +93,7 @@ result<void> serve(serve_options options) {
   options.pipeline.upload_expiry = std::chrono::hours(options.upload_expiry_hours);
   options.pipeline.segment_timeout = std::chrono::seconds(options.segment_timeout_seconds);
   options.http.limits.chunk = options.pipeline.max_chunk_size;
+  options.pipeline.kafka = options.kafka.chosen();
 
   // First, so that no job starts in vain. Who connects meanwhile waits.
   auto listener = http::listener::open(options.address, options.port);
@@ -110,8 +113,9 @@ result<void> serve(serve_options options) {
   if (!actors)
     return tl::unexpected(actors.error());
   auto& started = **actors;
-  http::server server{
-      options.http, {system, started.sessions(), started.catalog(), started.events(), started.dispatcher(), registry}};
+  http::server server{options.http,
+                      {system, started.sessions(), started.catalog(), started.events(), started.queue(),
+                       started.dispatcher(), registry}};
   if (auto serving = server.start(std::move(*listener)); !serving)
     return serving;
   spdlog::info("listening on http://{}:{}", options.address, port);
@@ -157,6 +161,7 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->check(CLI::Range(1, 876'000));
   option(*command, "segment-timeout", options->segment_timeout_seconds, "Seconds that one segment may take to encode")
       ->check(CLI::Range(1, 86'400));
+  add_kafka_options(*command, options->kafka);
   option(*command, "max-connections", options->http.limits.connections, "HTTP connections at once");
   option(*command, "http-threads", options->http.threads, "Threads for HTTP")->check(CLI::Range(1, 64));
   option(*command, "log-level", options->log_level, "trace, debug, info, warn, err, critical or off")

@@ -19,6 +19,7 @@ struct backend {
   session_manager_actor sessions;
   catalog_actor catalog;
   event_hub_actor events;
+  job_queue_actor queue;
   dispatcher_actor dispatcher;
   std::shared_ptr<prometheus::Registry> registry;
 };

@@ -47,6 +47,16 @@ json describe(const result<dispatcher_status>& found) {
           {"segments_waiting", found->segments_waiting}};
 }
 
+/// No condition either: uploads are taken all the same, and their jobs catch up.
+json describe(const result<queue_status>& found) {
+  if (!found)
+    return {{"ok", false}, {"detail", found.error().text}};
+  json told{{"ok", found->ok}, {"kind", found->kind}, {"unpublished", found->unpublished}};
+  if (!found->ok)
+    told["detail"] = found->detail;
+  return told;
+}
+
 asio::awaitable<reply> readiness(exchange& request) {
   constexpr auto patience = std::chrono::milliseconds(2000);
   const auto start = clock::now();
@@ -56,9 +66,14 @@ asio::awaitable<reply> readiness(exchange& request) {
   if (!newest)
     catalog["detail"] = newest.error().text;
   const auto encoders = co_await request.ask<dispatcher_status>(request.app.actors.dispatcher, patience, status_atom_v);
+  const auto queue = co_await request.ask<queue_status>(request.app.actors.queue, patience, status_atom_v);
   const auto disk = check_disk(request.app.config);
 
-  json body{{"status", "ready"}, {"catalog", std::move(catalog)}, {"data", disk}, {"dispatcher", describe(encoders)}};
+  json body{{"status", "ready"},
+            {"catalog", std::move(catalog)},
+            {"data", disk},
+            {"dispatcher", describe(encoders)},
+            {"queue", describe(queue)}};
   if (newest && disk["ok"])
     co_return json_reply(status::ok, body);
   body["status"] = "not ready";

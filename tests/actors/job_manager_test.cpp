@@ -79,6 +79,7 @@ struct manager_fixture : test::actor_fixture {
           [this](dead_atom, std::uint64_t id, const std::string&) {
             answers.push_back({"dead", id, {}});
           },
+          [](status_atom) { return queue_status{}; },
       };
     });
     job_starter starter = [this](const std::string& hash, const finish_listener& listener) -> transcode_job_actor {
@@ -121,7 +122,7 @@ TEST_CASE_METHOD(manager_fixture, "each delivery starts a job, and its outcome i
   CHECK(credit == 7);
   auto [how, expected] = GENERATE(table<job_end, answer>({
       {job_end::completed, {"ack", 1, 0s}},
-      {job_end::failed, {"ack", 1, 0s}},
+      {job_end::failed, {"dead", 1, 0s}},
       {job_end::cancelled, {"ack", 1, 0s}},
       {job_end::busy, {"later", 1, 10s}},
       {job_end::put_back, {"later", 1, 10s}},

@@ -92,6 +92,31 @@ event sample() {
 }
 
 template <>
+outbox_row sample() {
+  return {17, true, test::hash_of('1'), "queued", "{}"};
+}
+
+template <>
+std::vector<outbox_row> sample() {
+  return {sample<outbox_row>(), {}};
+}
+
+template <>
+publication sample() {
+  return {sample<std::vector<outbox_row>>(), 300};
+}
+
+template <>
+refused_job sample() {
+  return {"key", "value", 5, "reason", 3, "topic/1/2", "2023-11-14T22:13:20Z"};
+}
+
+template <>
+queue_status sample() {
+  return {"kafka", false, "away", 12};
+}
+
+template <>
 claim sample() {
   return {test::hash_of('e'), "owner", 11};
 }

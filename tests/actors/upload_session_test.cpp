@@ -26,6 +26,7 @@ job_queue_actor::behavior_type logging_queue(job_queue_actor::pointer, std::shar
       [](ack_atom, std::uint64_t) {},
       [](later_atom, std::uint64_t, caf::timespan, const std::string&) {},
       [](dead_atom, std::uint64_t, const std::string&) {},
+      [](status_atom) { return queue_status{}; },
   };
 }
 

@@ -44,13 +44,17 @@ live_server::live_server(const adjust& change) {
   hub.catalog = catalog_;
   hub.idle = std::chrono::seconds(1);
   events_ = system_.spawn(event_hub, hub);
+  embedded_queue_config queue;
+  queue.catalog = catalog_;
+  queue_ = system_.spawn(embedded_queue, queue);
   dispatcher_ = system_.spawn(vp::dispatcher, dispatcher_config{});
   session_manager_config sessions;
   sessions.catalog = catalog_;
   sessions.folder = data;
   sessions.headroom = 0;
   sessions_ = system_.spawn<caf::detached>(session_manager, sessions);
-  server_ = std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, dispatcher_, registry_});
+  server_ =
+      std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, queue_, dispatcher_, registry_});
   auto port = must(listener::open("127.0.0.1", 0));
   port_ = port.port();
   if (auto serving = server_->start(std::move(port)); !serving) {
@@ -65,7 +69,8 @@ live_server::~live_server() {
 
 void live_server::end() {
   server_.reset();
-  for (const auto& who : {sessions_.address(), dispatcher_.address(), events_.address(), catalog_.address()})
+  for (const auto& who :
+       {sessions_.address(), dispatcher_.address(), queue_.address(), events_.address(), catalog_.address()})
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
 }
 

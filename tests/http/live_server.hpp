@@ -2,6 +2,7 @@
 
 #include "actors/catalog.hpp"
 #include "actors/dispatcher.hpp"
+#include "actors/embedded_queue.hpp"
 #include "actors/error.hpp"
 #include "actors/event_hub.hpp"
 #include "actors/recover.hpp"
@@ -50,6 +51,7 @@ private:
   std::shared_ptr<prometheus::Registry> registry_ = std::make_shared<prometheus::Registry>();
   catalog_actor catalog_;
   event_hub_actor events_;
+  job_queue_actor queue_;
   dispatcher_actor dispatcher_;
   session_manager_actor sessions_;
   std::uint16_t port_ = 0;

@@ -110,6 +110,7 @@ TEST_CASE("answers have the fields that the description says") {
   CHECK(ready["catalog"]["ok"] == true);
   CHECK(ready["data"]["free_bytes"] > 0);
   CHECK(ready["dispatcher"]["encoders"] == 0);
+  CHECK(ready["queue"]["kind"] == "embedded");
 }
 
 TEST_CASE("a completed video has its addresses") {
