@@ -39,7 +39,7 @@ test: setup-test setup-kafka ## Run all tests
 soak: setup-test setup-kafka ## Run the fault loops in full (an hour or more)
 	@SOAK=1 scripts/test.sh -L soak
 
-bench: setup-test ## Measure, against FFmpeg and nginx on this machine
+bench: setup-test setup-kafka ## Measure, against FFmpeg and nginx on this machine
 	@bench/run.sh
 
 format: ## Format the sources

@@ -266,6 +266,7 @@ void dispatcher_state::start(encoder_id id, worker& who, const std::string& vide
   x.last_served = ++served_;
   const auto& cell = x.order.cell(index);
   auto task = ++last_id_;
+  spdlog::debug("encoder {}: segment {} of {} begins", id, cell.number, video_hash);
   assign(who, {task, video_hash, std::nullopt, x.generation, index, cell.number});
   self_
       ->request(who.handle, config_.segment_timeout, encode_atom_v,

@@ -33,13 +33,14 @@ class Server:
             [PROGRAM, "serve", "--port", "0", "--data", self.data, *map(str, options)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.url = None
+        self.log = []
         for line in self.process.stdout:
             if found := re.search(r"http://[0-9.]+:\d+", line):
                 self.url = found[0]
                 break
         if self.url is None:
             raise RuntimeError("the server did not start")
-        threading.Thread(target=self.process.stdout.read, daemon=True).start()
+        threading.Thread(target=lambda: self.log.extend(self.process.stdout), daemon=True).start()
 
     def __enter__(self):
         return self
@@ -61,6 +62,14 @@ class Server:
     def get(self, path):
         with urllib.request.urlopen(self.url + path) as answer:
             return json.load(answer)
+
+    def events(self, video):
+        """What has happened to a video, oldest first."""
+        request = urllib.request.Request(f"{self.url}/videos/{video}/events", headers={"Last-Event-ID": "0"})
+        with urllib.request.urlopen(request) as stream:
+            for line in stream:
+                if line.startswith(b"data:"):
+                    yield json.loads(line[5:])
 
     def upload(self, file, *options):
         subprocess.run([PROGRAM, "upload", file, "--server", self.url, *options], check=True, stdout=subprocess.DEVNULL)
