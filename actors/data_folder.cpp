@@ -1,12 +1,10 @@
 #include "actors/data_folder.hpp"
 
 #include <array>
-#include <atomic>
 #include <fstream>
 #include <string>
 #include <system_error>
 #include <thread>
-#include <unistd.h>
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -104,10 +102,9 @@ result<void> folder_lock::settle() {
 }
 
 result<fs::path> move_to_trash(const data_folder& folder, std::string_view hash) {
-  static std::atomic<std::uint64_t> counter{0};
   auto from = folder.video(hash);
   auto to = from;
-  to += "." + std::to_string(::getpid()) + "-" + std::to_string(++counter) + ".removed";
+  to += unique_suffix() + ".removed";
   std::error_code problem;
   fs::rename(from, to, problem);
   if (problem == std::errc::no_such_file_or_directory)

@@ -36,11 +36,6 @@ public:
   }
   std::filesystem::path poster(std::string_view hash) const { return video(hash) / "poster.jpg"; }
 
-  /// A chunk that arrived before the size of the chunks was known, and with it the chunk's place in the source.
-  std::filesystem::path spooled_chunk(std::string_view hash, std::uint32_t index) const {
-    return video(hash) / (std::to_string(index) + ".part");
-  }
-
 private:
   std::filesystem::path root_;
 };

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <cerrno>
 #include <fcntl.h>
+#include <random>
 #include <string>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -41,12 +42,9 @@ auto retry(Call call) {
   return answer;
 }
 
-/// A name that no other write, here or in another process, uses at the same time.
-fs::path temporary_name(const fs::path& path) {
-  static std::atomic<std::uint64_t> counter{0};
-  auto name = path;
-  name += "." + std::to_string(::getpid()) + "-" + std::to_string(++counter) + ".tmp";
-  return name;
+fs::path temporary_name(fs::path path) {
+  path += unique_suffix() + ".tmp";
+  return path;
 }
 
 } // namespace
@@ -71,6 +69,13 @@ result<file> file::open(const fs::path& path, mode how) {
   if (fd < 0)
     return failure("opening", path, errno);
   return file{fd};
+}
+
+result<file> file::nameless(const fs::path& folder) {
+  auto name = temporary_name(folder / "nameless");
+  auto made = open(name, mode::fresh);
+  ::unlink(name.c_str());
+  return made;
 }
 
 file::file(file&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
@@ -159,6 +164,13 @@ result<bool> file::try_lock(bool exclusive) {
   if (errno == EWOULDBLOCK)
     return false;
   return failure("locking");
+}
+
+std::string unique_suffix() {
+  // Processes in containers may have the same id.
+  static const auto process = std::to_string(::getpid()) + "-" + std::to_string(std::random_device{}());
+  static std::atomic<std::uint64_t> counter{0};
+  return "." + process + "-" + std::to_string(++counter);
 }
 
 result<void> write_file_atomically(const fs::path& path, std::span<const unsigned char> data, durable when) {

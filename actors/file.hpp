@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <string_view>
 
 namespace vp {
@@ -21,6 +22,9 @@ public:
   };
 
   static result<file> open(const std::filesystem::path& path, mode how);
+
+  /// An empty file in this folder that nobody else can open: it has no name and is gone when it is closed.
+  static result<file> nameless(const std::filesystem::path& folder);
 
   file() = default;
   file(file&& other) noexcept;
@@ -57,6 +61,9 @@ private:
 
   int fd_ = -1;
 };
+
+/// What follows a file's name so that nobody else, here or in another process, uses the same at the same time.
+std::string unique_suffix();
 
 /// Whether a file's content must be on the disk before it gets its name, or may come later by `sync_file`.
 enum class durable : std::uint8_t { now, later };

@@ -65,7 +65,7 @@ std::uint32_t remove_partial_files(const fs::path& folder) {
     auto extension = entry.path().extension();
     if (entry.is_directory() && !entry.is_symlink())
       removed += remove_partial_files(entry.path());
-    else if ((extension == ".tmp" || extension == ".part") && remove_tree(entry.path()))
+    else if (extension == ".tmp" && remove_tree(entry.path()))
       ++removed;
   }
   return removed;

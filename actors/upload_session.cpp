@@ -3,7 +3,6 @@
 #include "actors/error.hpp"
 
 #include <algorithm>
-#include <system_error>
 #include <utility>
 
 namespace vp {
@@ -166,7 +165,7 @@ result<chunk_ticket> upload_session_state::grant(std::uint32_t index) {
   granted.max_size = max_size;
   granted.used = now();
   if (chunk_size_ == 0) {
-    auto spool = file::open(config_.folder.spooled_chunk(config_.video.hash, index), file::mode::fresh);
+    auto spool = file::nameless(config_.folder.video(config_.video.hash));
     if (!spool)
       return tl::unexpected(spool.error());
     granted.spool = std::move(*spool);
@@ -247,8 +246,6 @@ result<void> upload_session_state::put_in_place(writer& which) {
     if (auto copied = copy(which.spool, *source_, offset, which.position); !copied)
       return copied;
     which.spool = {};
-    std::error_code ignored; // at worst it stays until the next start
-    std::filesystem::remove(config_.folder.spooled_chunk(config_.video.hash, which.index), ignored);
   }
   source_->start_writeback(offset, which.position);
   return {};
@@ -276,10 +273,6 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
   auto& gone = node.mapped();
   for (auto& promise : gone.ends)
     promise.deliver(to_caf(reason));
-  if (gone.spool) {
-    std::error_code ignored;
-    std::filesystem::remove(config_.folder.spooled_chunk(config_.video.hash, gone.index), ignored);
-  }
   holders_.erase(gone.index);
   release(gone.index);
 }
