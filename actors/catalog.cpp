@@ -50,6 +50,7 @@ catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
   auto* db = state.db.get();
   if (config.watch > caf::timespan::zero())
     self->delayed_send(self, config.watch, tick_atom_v);
+  auto discard = [&folder = state.folder](const std::string& hash) { return move_to_trash(folder, hash); };
   return {
       [self](listen_atom, const outbox_listener& listener) { listen(self, listener); },
       [self, db](open_atom, const std::string& hash, const upload_request& request) {
@@ -63,8 +64,8 @@ catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
       },
       [self, db](finalize_atom, const std::string& hash) { return answer(self, db->finalize(hash)); },
       [self, db](retry_atom, const std::string& hash) { return answer(self, db->retry(hash)); },
-      [self, db](remove_atom, const std::string& hash) { return answer(self, db->remove(hash)); },
-      [self, db](expire_atom, caf::timespan idle) { return answer(self, db->expire(idle)); },
+      [self, db, discard](remove_atom, const std::string& hash) { return answer(self, db->remove(hash, discard)); },
+      [self, db, discard](expire_atom, caf::timespan idle) { return answer(self, db->expire(idle, discard)); },
 
       [self, db](claim_atom, const std::string& hash, const std::string& owner, const std::string& url,
                  caf::timespan lifetime) { return answer(self, db->claim_job(hash, owner, url, lifetime)); },

@@ -1,10 +1,13 @@
 #include "actors/data_folder.hpp"
 
+#include "actors/messages.hpp"
+
 #include <array>
 #include <fstream>
 #include <string>
 #include <system_error>
 #include <thread>
+#include <vector>
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -101,17 +104,33 @@ result<void> folder_lock::settle() {
   return held_.sync();
 }
 
-result<fs::path> move_to_trash(const data_folder& folder, std::string_view hash) {
+result<void> move_to_trash(const data_folder& folder, std::string_view hash) {
   auto from = folder.video(hash);
   auto to = from;
   to += unique_suffix() + ".removed";
   std::error_code problem;
   fs::rename(from, to, problem);
-  if (problem == std::errc::no_such_file_or_directory)
-    return fs::path{};
-  if (problem)
+  if (problem && problem != std::errc::no_such_file_or_directory)
     return fail(errc::io_failed, "removing " + from.string() + ": " + problem.message());
-  return to;
+  return {};
+}
+
+result<void> empty_trash(const data_folder& folder) {
+  std::error_code problem;
+  std::vector<fs::path> trash; // looked at before any of it is removed
+  for (fs::directory_iterator each{folder.uploads(), problem}, end; !problem && each != end; each.increment(problem))
+    if (is_trash(each->path().filename()))
+      trash.push_back(each->path());
+  result<void> emptied;
+  for (auto& path : trash)
+    if (auto removed = remove_tree(path); !removed)
+      emptied = removed;
+  return emptied;
+}
+
+bool is_trash(const fs::path& name) {
+  auto text = name.string();
+  return text.size() > 64 && is_video_hash(text.substr(0, 64)) && text[64] == '.' && name.extension() == ".removed";
 }
 
 } // namespace vp

@@ -76,8 +76,13 @@ private:
   bool machine_restarted_ = false;
 };
 
-/// Takes a video's folder out of sight under another name, which is quick; answers that name, for `remove_tree` to do
-/// the slow part. Empty if there is no such folder.
-result<std::filesystem::path> move_to_trash(const data_folder& folder, std::string_view hash);
+/// Takes a video's folder out of sight under another name, which is quick. That there is none is no error.
+result<void> move_to_trash(const data_folder& folder, std::string_view hash);
+
+/// Does the slow part: removes all that was taken out of sight, in whichever process.
+result<void> empty_trash(const data_folder& folder);
+
+/// Whether an entry of `uploads` is one that `move_to_trash` made.
+bool is_trash(const std::filesystem::path& name);
 
 } // namespace vp

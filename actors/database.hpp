@@ -57,8 +57,11 @@ public:
   result<video> add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size);
   result<video> finalize(const std::string& hash);
   result<video> retry(const std::string& hash);
-  result<void> remove(const std::string& hash);
-  result<std::vector<std::string>> expire(std::chrono::nanoseconds idle);
+
+  /// Takes a video's files away within the transaction that forgets it: whoever begins it anew finds none of them.
+  using discard_files = std::function<result<void>(const std::string& hash)>;
+  result<void> remove(const std::string& hash, const discard_files& discard = {});
+  result<std::vector<std::string>> expire(std::chrono::nanoseconds idle, const discard_files& discard = {});
 
   // -- jobs
 
@@ -208,7 +211,7 @@ private:
   result<void> room_for_upload();
   void set_failed(const row& which, const std::string& reason);
   result<void> take_lease(const std::string& owner, const std::string& cluster, std::chrono::nanoseconds lifetime);
-  void erase(const row& which);
+  result<void> erase(const row& which, const discard_files& discard);
   std::uint64_t emit(const char* kind, const std::string& hash, video_status status, nlohmann::json extra = {});
   void drop_events(const std::string& hash, std::initializer_list<const char*> kinds);
   enum class waiting_job : std::uint8_t { keep, replace };

@@ -172,26 +172,26 @@ result<video> database::retry(const std::string& hash) {
   });
 }
 
-void database::erase(const row& which) {
+result<void> database::erase(const row& which, const discard_files& discard) {
   auto& hash = which.video.hash;
   run("DELETE FROM videos WHERE id = ?", which.video.id);
   run("DELETE FROM outbox WHERE topic = 'job' AND key = ?", hash);
   drop_events(hash, {"chunk", "progress"});
   emit("deleted", hash, which.video.status);
   last_chunk_event_.erase(hash);
+  return discard ? discard(hash) : result<void>{};
 }
 
-result<void> database::remove(const std::string& hash) {
+result<void> database::remove(const std::string& hash, const discard_files& discard) {
   return write([&]() -> result<void> {
     auto found = find(hash);
     if (!found)
       return tl::unexpected(found.error());
-    erase(*found);
-    return {};
+    return erase(*found, discard);
   });
 }
 
-result<std::vector<std::string>> database::expire(std::chrono::nanoseconds idle) {
+result<std::vector<std::string>> database::expire(std::chrono::nanoseconds idle, const discard_files& discard) {
   return write([&]() -> result<std::vector<std::string>> {
     auto before = now() - std::chrono::duration_cast<std::chrono::milliseconds>(idle).count();
     std::vector<std::string> hashes;
@@ -200,7 +200,8 @@ result<std::vector<std::string>> database::expire(std::chrono::nanoseconds idle)
       hashes.push_back(each.getColumn(0).getString());
     for (auto& hash : hashes)
       if (auto found = find(hash))
-        erase(*found);
+        if (auto erased = erase(*found, discard); !erased)
+          return tl::unexpected(erased.error());
     return hashes;
   });
 }

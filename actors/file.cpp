@@ -122,6 +122,13 @@ result<std::uint64_t> file::size() const {
   return static_cast<std::uint64_t>(status.st_size);
 }
 
+bool file::is_at(const fs::path& path) const noexcept {
+  struct stat here {};
+  struct stat there {};
+  return ::fstat(fd_, &here) == 0 && ::stat(path.c_str(), &there) == 0 && here.st_dev == there.st_dev
+         && here.st_ino == there.st_ino;
+}
+
 result<void> file::resize(std::uint64_t size) {
   if (retry([&] { return ::ftruncate(fd_, static_cast<off_t>(size)); }) != 0) {
     if (errno == EFBIG)
@@ -212,7 +219,8 @@ result<void> sync_folder(const fs::path& path) {
 result<void> remove_tree(const fs::path& path) {
   std::error_code problem;
   fs::remove_all(path, problem);
-  if (problem)
+  // Somebody else may be removing it too.
+  if (problem && problem != std::errc::no_such_file_or_directory)
     return failure("removing", path, problem.value());
   return {};
 }

@@ -41,6 +41,9 @@ public:
 
   result<std::uint64_t> size() const;
 
+  /// Whether this is the file that has this name now.
+  bool is_at(const std::filesystem::path& path) const noexcept;
+
   /// Sets the size; what is new reads as zeros and takes no space yet.
   result<void> resize(std::uint64_t size);
 

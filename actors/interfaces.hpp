@@ -131,9 +131,9 @@ using catalog_actor = caf::typed_actor<
     caf::replies_to<finalize_atom, std::string>::with<video>,
     // A failed video is queued once more, its attempts forgotten. `conflict` in any other state.
     caf::replies_to<retry_atom, std::string>::with<video>,
-    // Forgets a video. Its files are the caller's to remove, afterwards. Event `deleted`.
+    // Forgets a video and takes its files out of sight; to remove them is the caller's. Event `deleted`.
     caf::replies_to<remove_atom, std::string>::with<void>,
-    // Forgets uploads that nothing has arrived for since so long; answers their hashes.
+    // The same with uploads that nothing has arrived for since so long; answers their hashes.
     caf::replies_to<expire_atom, caf::timespan>::with<std::vector<std::string>>,
 
     // Starts a job: hash, owner (`process/job`), the process's URL, how long the claim lives. Counts the start, once

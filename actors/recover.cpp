@@ -53,9 +53,7 @@ std::vector<fs::directory_entry> entries(const fs::path& path) {
 /// Only names of ours: whoever keeps other files in the folder keeps them.
 bool is_litter(const fs::path& name, const std::set<std::string>& hashes) {
   auto text = name.string();
-  if (!is_video_hash(text.substr(0, 64)))
-    return false;
-  return text.size() == 64 ? !hashes.contains(text) : text[64] == '.' && name.extension() == ".removed";
+  return is_trash(name) || (is_video_hash(text) && !hashes.contains(text));
 }
 
 /// What an interrupted write left in a video's folder.

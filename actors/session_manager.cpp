@@ -75,12 +75,12 @@ std::string video_hash(const upload_request& request) {
 
 namespace {
 
-remover_actor::behavior_type remover() {
-  return {[](remove_atom, const std::string& path) {
-    auto removed = remove_tree(path);
-    if (!removed)
-      spdlog::warn("{}", removed.error().text);
-    return to_caf(removed);
+remover_actor::behavior_type remover(const data_folder& folder) {
+  return {[folder](remove_atom) {
+    auto emptied = empty_trash(folder);
+    if (!emptied)
+      spdlog::warn("{}", emptied.error().text);
+    return to_caf(emptied);
   }};
 }
 
@@ -93,7 +93,8 @@ session_manager_impl::behavior_type session_manager(session_manager_state::point
 
 session_manager_impl::behavior_type session_manager_state::make_behavior(session_manager_config config) {
   config_ = std::move(config);
-  remover_ = config_.detached ? self_->spawn<caf::detached>(remover) : self_->spawn(remover);
+  remover_ =
+      config_.detached ? self_->spawn<caf::detached>(remover, config_.folder) : self_->spawn(remover, config_.folder);
   self_->set_down_handler([this](const caf::down_msg& down) { session_down(down.source); });
   self_->delayed_send(self_, config_.expiry_interval, tick_atom_v);
   return {
@@ -107,7 +108,7 @@ session_manager_impl::behavior_type session_manager_state::make_behavior(session
 session_manager_state::~session_manager_state() {
   caf::anon_send_exit(remover_, caf::exit_reason::user_shutdown);
   for (auto& [hash, session] : sessions_)
-    caf::anon_send_exit(session, caf::exit_reason::user_shutdown);
+    caf::anon_send_exit(session.actor, caf::exit_reason::user_shutdown);
 }
 
 // -- uploads --------------------------------------------------------------------------------------
@@ -149,27 +150,29 @@ caf::result<upload_state> session_manager_state::init(const upload_request& requ
   return promise;
 }
 
-result<void> session_manager_state::make_room(const video& video) {
-  if (video.status != video_status::uploading)
-    return {};
+result<void> session_manager_state::make_room(const video& video) const {
+  return video.status == video_status::uploading ? prepare_source(config_.folder, video.hash, video.file_size)
+                                                 : result<void>{};
+}
+
+/// Whether a session that began with this file still writes to the video's. Another process may have deleted the video
+/// meanwhile, and begun it anew.
+bool session_manager_state::is_current(const std::string& hash, const file& source) const {
+  auto path = config_.folder.source(hash);
   std::error_code problem;
-  auto present = std::filesystem::exists(config_.folder.source(video.hash), problem);
-  if (auto made = prepare_source(config_.folder, video.hash, video.file_size); !made)
-    return made;
-  // A session that is older than its file writes to one that is gone.
-  if (auto live = sessions_.find(video.hash); !present && live != sessions_.end()) {
-    self_->send_exit(live->second, caf::exit_reason::user_shutdown);
-    sessions_.erase(live);
-    config_.metrics->sessions.Set(static_cast<double>(sessions_.size()));
-  }
-  return {};
+  return source ? source.is_at(path) : !std::filesystem::exists(path, problem);
 }
 
 caf::result<upload_session_actor> session_manager_state::session(const std::string& hash) {
   if (removals_.contains(hash))
     return to_caf(errc::not_found, "this video is just being deleted");
-  if (auto live = sessions_.find(hash); live != sessions_.end())
-    return live->second;
+  if (auto live = sessions_.find(hash); live != sessions_.end()) {
+    if (is_current(hash, live->second.source))
+      return live->second.actor;
+    self_->send_exit(live->second.actor, caf::exit_reason::user_shutdown);
+    sessions_.erase(live);
+    count_sessions();
+  }
   if (sessions_.size() + opening_.size() >= config_.max_sessions && !opening_.contains(hash))
     return to_caf(errc::overloaded, "too many uploads are running at the same time; try again in a moment");
   auto promise = self_->make_response_promise<upload_session_actor>();
@@ -195,6 +198,13 @@ void session_manager_state::spawn_session(video video, std::vector<std::uint32_t
     answer_openers(hash, fail(errc::not_found, "this video is just being deleted"));
     return;
   }
+  // What has begun and got no chunk yet may have got no file either.
+  if (chunks.empty())
+    if (auto room = make_room(video); !room) {
+      answer_openers(hash, tl::unexpected(room.error()));
+      return;
+    }
+  auto source = file::open(config_.folder.source(hash), file::mode::read);
   upload_session_config config;
   config.catalog = config_.catalog;
   config.queue = config_.queue;
@@ -208,8 +218,8 @@ void session_manager_state::spawn_session(video video, std::vector<std::uint32_t
   auto spawned = config_.detached ? self_->spawn<caf::detached>(upload_session, std::move(config))
                                   : self_->spawn(upload_session, std::move(config));
   self_->monitor(spawned);
-  sessions_.emplace(hash, spawned);
-  config_.metrics->sessions.Set(static_cast<double>(sessions_.size()));
+  sessions_.emplace(hash, live_session{spawned, source ? std::move(*source) : file{}});
+  count_sessions();
   answer_openers(hash, upload_session_actor{spawned});
 }
 
@@ -226,15 +236,19 @@ void session_manager_state::answer_openers(const std::string& hash, const result
 }
 
 void session_manager_state::session_down(const caf::actor_addr& session) {
-  auto ended =
-      std::find_if(sessions_.begin(), sessions_.end(), [&](auto& one) { return one.second.address() == session; });
+  auto ended = std::find_if(sessions_.begin(), sessions_.end(),
+                            [&](auto& one) { return one.second.actor.address() == session; });
   if (ended == sessions_.end())
     return;
   auto hash = ended->first;
   sessions_.erase(ended);
-  config_.metrics->sessions.Set(static_cast<double>(sessions_.size()));
+  count_sessions();
   if (removals_.contains(hash))
     remove_next(hash);
+}
+
+void session_manager_state::count_sessions() {
+  config_.metrics->sessions.Set(static_cast<double>(sessions_.size()));
 }
 
 // -- removal --------------------------------------------------------------------------------------
@@ -251,16 +265,12 @@ caf::result<void> session_manager_state::remove(const std::string& hash) {
   return promise;
 }
 
-/// No writes to the upload any more, then none of the job, then the row, then the files: whoever is interrupted in
+/// No writes to the upload any more, then none of the job, then the row with the files: whoever is interrupted in
 /// between leaves a video that can be deleted again, or litter.
 void session_manager_state::remove_next(const std::string& hash) {
   if (auto live = sessions_.find(hash); live != sessions_.end()) {
-    self_->send_exit(live->second, caf::exit_reason::user_shutdown);
+    self_->send_exit(live->second.actor, caf::exit_reason::user_shutdown);
     return; // goes on when it is down
-  }
-  if (!removals_[hash].has_row) {
-    remove_files(hash);
-    return;
   }
   if (!config_.jobs) {
     remove_row(hash);
@@ -273,37 +283,29 @@ void session_manager_state::remove_next(const std::string& hash) {
 
 void session_manager_state::remove_row(const std::string& hash) {
   self_->request(config_.catalog, config_.deadline, remove_atom_v, hash)
-      .then([this, hash] { remove_files(hash); },
-            [this, hash](const caf::error& problem) {
-              if (from_caf(problem).code == errc::disk_full && removals_[hash].has_files)
-                make_room_for_removal(hash);
-              else
-                end_removal(hash, tl::unexpected(from_caf(problem)));
-            });
+      .then(
+          [this, hash] {
+            self_->send(remover_, remove_atom_v);
+            end_removal(hash, {});
+          },
+          [this, hash](const caf::error& problem) {
+            if (from_caf(problem).code == errc::disk_full && !removals_[hash].made_room)
+              make_room_for_removal(hash);
+            else
+              end_removal(hash, tl::unexpected(from_caf(problem)));
+          });
 }
 
 /// A full disk has no room to forget the row: the files go first. Start-up knows rows without files.
 void session_manager_state::make_room_for_removal(const std::string& hash) {
-  removals_[hash].has_files = false;
-  auto trash = move_to_trash(config_.folder, hash);
-  if (!trash) {
-    end_removal(hash, tl::unexpected(trash.error()));
+  removals_[hash].made_room = true;
+  if (auto moved = move_to_trash(config_.folder, hash); !moved) {
+    end_removal(hash, moved);
     return;
   }
-  if (trash->empty()) {
-    remove_row(hash);
-    return;
-  }
-  self_->request(remover_, caf::infinite, remove_atom_v, trash->string())
+  self_->request(remover_, caf::infinite, remove_atom_v)
       .then([this, hash] { remove_row(hash); },
             [this, hash](const caf::error& problem) { end_removal(hash, tl::unexpected(from_caf(problem))); });
-}
-
-void session_manager_state::remove_files(const std::string& hash) {
-  auto trash = move_to_trash(config_.folder, hash);
-  if (trash && !trash->empty())
-    self_->send(remover_, remove_atom_v, trash->string());
-  end_removal(hash, trash ? result<void>{} : tl::unexpected(trash.error()));
 }
 
 void session_manager_state::end_removal(const std::string& hash, const result<void>& answer) {
@@ -323,13 +325,10 @@ void session_manager_state::expire() {
   self_->request(config_.catalog, config_.deadline, expire_atom_v, config_.upload_expiry)
       .then(
           [this, again](const std::vector<std::string>& hashes) {
-            for (auto& hash : hashes) {
+            for (auto& hash : hashes)
               spdlog::info("upload {} was abandoned and is forgotten", hash);
-              auto [known, added] = removals_.try_emplace(hash);
-              known->second.has_row = false;
-              if (added)
-                remove_next(hash);
-            }
+            if (!hashes.empty())
+              self_->send(remover_, remove_atom_v);
             again();
           },
           [again](const caf::error& problem) {

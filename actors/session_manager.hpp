@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/data_folder.hpp"
+#include "actors/file.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/storage_metrics.hpp"
 #include "actors/upload_session.hpp"
@@ -52,8 +53,8 @@ result<void> check(const upload_request& request, const upload_limits& limits);
 /// The name of a video: the same file, cut the same way, is the same upload. 64 hex digits of a BLAKE2b hash.
 std::string video_hash(const upload_request& request);
 
-/// Removes folders, one after the other, and answers when one is gone: a large one takes a while.
-using remover_actor = caf::typed_actor<caf::replies_to<remove_atom, std::string>::with<void>>;
+/// Removes the folders that were taken out of sight and answers when they are gone: large ones take a while.
+using remover_actor = caf::typed_actor<caf::replies_to<remove_atom>::with<void>>;
 
 /// The session manager's own interface: time to look for abandoned uploads.
 using session_manager_impl = session_manager_actor::extend<caf::reacts_to<tick_atom>>;
@@ -75,15 +76,20 @@ public:
 private:
   using session_promise = caf::typed_response_promise<upload_session_actor>;
 
+  struct live_session {
+    upload_session_actor actor;
+    file source; ///< as it was when the session began; not open if there was none
+  };
+
   /// A video on its way out.
   struct removal {
-    bool has_row = true; ///< still in the catalog
-    bool has_files = true;
+    bool made_room = false;                     ///< the files went first
     std::vector<caf::response_promise> waiting; ///< for its end
   };
 
   caf::result<upload_state> init(const upload_request& request);
-  result<void> make_room(const video& video);
+  result<void> make_room(const video& video) const;
+  bool is_current(const std::string& hash, const file& source) const;
   caf::result<upload_session_actor> session(const std::string& hash);
   void spawn_session(video video, std::vector<std::uint32_t> chunks);
   void answer_openers(const std::string& hash, const result<upload_session_actor>& answer);
@@ -91,16 +97,16 @@ private:
   caf::result<void> remove(const std::string& hash);
   void remove_next(const std::string& hash);
   void remove_row(const std::string& hash);
-  void remove_files(const std::string& hash);
   void make_room_for_removal(const std::string& hash);
   void end_removal(const std::string& hash, const result<void>& answer);
   void expire();
   void session_down(const caf::actor_addr& session);
+  void count_sessions();
 
   pointer self_;
   session_manager_config config_;
   remover_actor remover_;
-  std::unordered_map<std::string, upload_session_actor> sessions_;
+  std::unordered_map<std::string, live_session> sessions_;
   std::unordered_map<std::string, std::vector<session_promise>> opening_;
   std::unordered_map<std::string, removal> removals_;
 };

@@ -108,11 +108,6 @@ void upload_session_state::open_source() {
     source_ = fail(errc::conflict, std::string{"this video takes no more chunks: it is "} + to_string(video.status));
     return;
   }
-  if (received_ == 0)
-    if (auto made = prepare_source(config_.folder, video.hash, video.file_size); !made) {
-      source_ = tl::unexpected(made.error());
-      return;
-    }
   source_ = file::open(config_.folder.source(video.hash), file::mode::write);
   if (!source_ && source_.error().code == errc::not_found)
     source_ = fail(errc::conflict, "what was uploaded is gone from the server's disk; begin the upload again");

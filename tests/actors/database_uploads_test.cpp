@@ -160,6 +160,28 @@ TEST_CASE_METHOD(test::storage, "a removed video leaves its event and no work", 
   CHECK(*db->last_event() > before);
 }
 
+TEST_CASE_METHOD(test::storage, "a row goes only together with its files", "[database]") {
+  queued(hash_of('a'));
+  auto before = *db->last_event();
+  auto refuse = [](const std::string&) -> result<void> { return fail(errc::io_failed, "it stays"); };
+  CHECK(db->remove(hash_of('a'), refuse).error() == error{errc::io_failed, "it stays"});
+  CHECK(db->get(hash_of('a')));
+  CHECK(*db->last_event() == before);
+
+  // While they go nobody else can begin the video anew and find them.
+  strings discarded;
+  auto other = database::open(folder.database());
+  REQUIRE(other);
+  auto discard = [&](const std::string& hash) -> result<void> {
+    discarded.push_back(hash);
+    CHECK((*other)->get(hash));
+    return {};
+  };
+  REQUIRE(db->remove(hash_of('a'), discard));
+  CHECK(discarded == strings{hash_of('a')});
+  CHECK((*other)->get(hash_of('a')).error().code == errc::not_found);
+}
+
 TEST_CASE_METHOD(test::storage, "uploads that nothing arrives for are forgotten", "[database]") {
   REQUIRE(db->open_video(hash_of('a'), request(), false));
   queued(hash_of('b'));

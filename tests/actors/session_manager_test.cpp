@@ -203,6 +203,29 @@ TEST_CASE_METHOD(manager_fixture, "an upload without a video, or whose source is
   CHECK(test::content(folder.source(hash)).substr(0, 10) == "0123456789");
 }
 
+TEST_CASE_METHOD(manager_fixture, "an upload that another process deleted and began anew has a session of its own",
+                 "[session_manager]") {
+  auto hash = init()->video.hash;
+  put(hash, 0, "0123456789");
+  REQUIRE(db->remove(hash, [&](const std::string&) { return move_to_trash(folder, hash); }));
+  CHECK(session(hash).error().code == errc::not_found);
+  auto anew = db->open_video(hash, a_request(), false);
+  REQUIRE(anew);
+  REQUIRE(prepare_source(folder, hash, 25));
+  auto now = session(hash);
+  REQUIRE(now);
+  CHECK(ask<std::vector<std::uint32_t>>(*now, missing_atom_v)->size() == 3);
+  put(hash, 0, "0123456789");
+  CHECK(test::content(folder.source(hash)).substr(0, 10) == "0123456789");
+}
+
+TEST_CASE_METHOD(manager_fixture, "an upload that has no file yet gets one with its first chunk", "[session_manager]") {
+  auto hash = video_hash(a_request());
+  REQUIRE(db->open_video(hash, a_request(), false));
+  put(hash, 0, "0123456789");
+  CHECK(std::filesystem::file_size(folder.source(hash)) == 25);
+}
+
 TEST_CASE_METHOD(manager_fixture, "no room on the disk is said at the beginning", "[session_manager]") {
   config.headroom = std::uint64_t{1} << 62;
   restart();
