@@ -54,13 +54,23 @@ catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
   return {
       [self](listen_atom, const outbox_listener& listener) { listen(self, listener); },
       [self, db](open_atom, const std::string& hash, const upload_request& request) {
-        return answer(self, db->open_video(hash, request, source_present(self->state.folder, hash, request.file_size)));
+        auto present = [&] { return source_present(self->state.folder, hash, request.file_size); };
+        return answer(self, db->open_video(hash, request, present));
       },
       [self, db](get_atom, const std::string& hash) { return answer(self, db->get(hash)); },
       [self, db](list_atom) { return answer(self, db->list()); },
       [self, db](chunk_atom, const std::string& hash) { return answer(self, db->chunks(hash)); },
-      [self, db](chunk_atom, const std::string& hash, std::uint32_t index, std::uint64_t chunk_size) {
-        return answer(self, db->add_chunk(hash, index, chunk_size));
+      [self, db](chunk_atom, const std::string& hash, std::int64_t id, std::uint32_t index, std::uint64_t chunk_size) {
+        return answer(self, db->add_chunk(hash, index, chunk_size, id));
+      },
+      [db](get_atom, const std::string& hash, std::uint32_t index) -> caf::result<video, bool> {
+        auto found = db->get(hash, index);
+        if (!found)
+          return to_caf(found.error());
+        return {std::move(found->first), found->second};
+      },
+      [self, db](chunk_atom, const std::string& hash, std::int64_t id, std::uint64_t chunk_size) {
+        return answer(self, db->settle_chunk_size(hash, id, chunk_size));
       },
       [self, db](finalize_atom, const std::string& hash) { return answer(self, db->finalize(hash)); },
       [self, db](retry_atom, const std::string& hash) { return answer(self, db->retry(hash)); },
@@ -69,6 +79,7 @@ catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
 
       [self, db](claim_atom, const std::string& hash, const std::string& owner, const std::string& url,
                  caf::timespan lifetime) { return answer(self, db->claim_job(hash, owner, url, lifetime)); },
+      [self, db](claim_atom, const std::string& hash) { return answer(self, db->owner_url(hash)); },
       [self, db](renew_atom, const claim& mine, caf::timespan lifetime) {
         return answer(self, db->renew(mine, lifetime));
       },

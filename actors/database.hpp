@@ -49,12 +49,21 @@ public:
 
   // -- videos and uploads
 
-  /// `source_present`: the source file is there at its full size. Otherwise acknowledged chunks are forgotten.
-  result<video> open_video(const std::string& hash, const upload_request& request, bool source_present);
+  /// `source_present`: whether the source file is there at its full size, asked within the transaction. Otherwise
+  /// acknowledged chunks are forgotten.
+  result<video> open_video(const std::string& hash, const upload_request& request,
+                           const std::function<bool()>& source_present);
+  result<video> open_video(const std::string& hash, const upload_request& request, bool source_present) {
+    return open_video(hash, request, [source_present] { return source_present; });
+  }
   result<video> get(const std::string& hash);
+  result<std::pair<video, bool>> get(const std::string& hash, std::uint32_t index);
   result<std::vector<video>> list();
   result<std::vector<std::uint32_t>> chunks(const std::string& hash);
-  result<video> add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size);
+  /// Only to the video with this id, where one is given.
+  result<video> add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size,
+                          std::optional<std::int64_t> id = {});
+  result<std::uint64_t> settle_chunk_size(const std::string& hash, std::int64_t id, std::uint64_t chunk_size);
   result<video> finalize(const std::string& hash);
   result<video> retry(const std::string& hash);
 
@@ -67,6 +76,7 @@ public:
 
   result<claimed_job> claim_job(const std::string& hash, const std::string& owner, const std::string& url,
                                 std::chrono::nanoseconds lifetime);
+  result<std::string> owner_url(const std::string& hash);
   result<void> renew(const claim& mine, std::chrono::nanoseconds lifetime);
   result<void> release(const claim& mine);
   result<void> store_plan(const claim& mine, const media::analysis& found);
@@ -166,6 +176,17 @@ private:
     }
   }
 
+  /// Several reads that see the database as it was at one moment.
+  template <class F>
+  std::invoke_result_t<F> read(F body) {
+    return guarded([&] {
+      SQLite::Transaction snapshot{connection_};
+      auto answer = body();
+      reset_statements();
+      return answer;
+    });
+  }
+
   /// One write transaction: committed when `body` answers a value, rolled back when it answers an error. With
   /// `durable::now` it has reached the disk when this returns; with `durable::later` it survives the end of the process
   /// only.
@@ -205,6 +226,7 @@ private:
   static const char* select_all();
   static row read_row(SQLite::Statement& from);
   result<row> find(const std::string& hash);
+  result<row> find_upload(const std::string& hash, std::optional<std::int64_t> id);
   result<row> find(const claim& mine);         ///< `stale` once the epoch has moved on
   result<row> find_working(const claim& mine); ///< `stale` also once the job has ended
   result<video> reread(const std::string& hash);

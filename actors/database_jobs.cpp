@@ -151,6 +151,13 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
   return std::move(**answer);
 }
 
+result<std::string> database::owner_url(const std::string& hash) {
+  return guarded([&]() -> result<std::string> {
+    auto& live = query("SELECT owner_url FROM videos WHERE hash = ? AND epoch <> 0 AND expires > ?", hash, now());
+    return live.executeStep() ? live.getColumn(0).getString() : std::string{};
+  });
+}
+
 result<void> database::renew(const claim& mine, std::chrono::nanoseconds lifetime) {
   return write([&]() -> result<void> {
     auto found = find_working(mine);

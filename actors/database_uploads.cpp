@@ -12,7 +12,8 @@ constexpr std::int64_t chunk_event_interval_ms = 500;
 
 } // namespace
 
-result<video> database::open_video(const std::string& hash, const upload_request& request, bool source_present) {
+result<video> database::open_video(const std::string& hash, const upload_request& request,
+                                   const std::function<bool()>& source_present) {
   return write([&]() -> result<video> {
     auto found = find(hash);
     if (!found && found.error().code != errc::not_found)
@@ -26,7 +27,7 @@ result<video> database::open_video(const std::string& hash, const upload_request
       if (begin_again)
         if (auto room = room_for_upload(); !room)
           return tl::unexpected(room.error());
-      if (!source_present) {
+      if (!source_present()) {
         run("DELETE FROM chunks WHERE video_id = ?", known.id);
         known.received_chunks = 0;
         known.chunk_size = 0;
@@ -64,6 +65,18 @@ result<video> database::get(const std::string& hash) {
   return guarded([&] { return reread(hash); });
 }
 
+result<std::pair<video, bool>> database::get(const std::string& hash, std::uint32_t index) {
+  return read([&]() -> result<std::pair<video, bool>> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    auto& video = found->video;
+    auto present = video.received_chunks == video.total_chunks
+                   || query("SELECT 1 FROM chunks WHERE video_id = ? AND idx = ?", video.id, index).executeStep();
+    return std::pair{std::move(video), present};
+  });
+}
+
 result<std::vector<video>> database::list() {
   return guarded([&]() -> result<std::vector<video>> {
     std::vector<video> all;
@@ -74,7 +87,7 @@ result<std::vector<video>> database::list() {
 }
 
 result<std::vector<std::uint32_t>> database::chunks(const std::string& hash) {
-  return guarded([&]() -> result<std::vector<std::uint32_t>> {
+  return read([&]() -> result<std::vector<std::uint32_t>> {
     auto found = find(hash);
     if (!found)
       return tl::unexpected(found.error());
@@ -91,9 +104,31 @@ result<std::vector<std::uint32_t>> database::chunks(const std::string& hash) {
   });
 }
 
-result<video> database::add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size) {
+/// `id` tells an upload from one that was begun anew under the same hash.
+result<database::row> database::find_upload(const std::string& hash, std::optional<std::int64_t> id) {
+  auto found = find(hash);
+  if (found && id && found->video.id != *id)
+    return vp::fail(errc::overloaded, "the upload has just been begun anew; try again");
+  return found;
+}
+
+result<std::uint64_t> database::settle_chunk_size(const std::string& hash, std::int64_t id, std::uint64_t chunk_size) {
+  return write([&]() -> result<std::uint64_t> {
+    auto found = find_upload(hash, id);
+    if (!found)
+      return tl::unexpected(found.error());
+    auto& video = found->video;
+    if (video.chunk_size != 0)
+      return video.chunk_size;
+    run("UPDATE videos SET chunk_size = ? WHERE id = ?", chunk_size, video.id);
+    return chunk_size;
+  });
+}
+
+result<video> database::add_chunk(const std::string& hash, std::uint32_t index, std::uint64_t chunk_size,
+                                  std::optional<std::int64_t> id) {
   return write([&]() -> result<video> {
-    auto found = find(hash);
+    auto found = find_upload(hash, id);
     if (!found)
       return tl::unexpected(found.error());
     auto& video = found->video;

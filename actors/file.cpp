@@ -173,6 +173,42 @@ result<bool> file::try_lock(bool exclusive) {
   return failure("locking");
 }
 
+#ifdef F_OFD_SETLK
+namespace {
+
+/// Of one byte; unlike POSIX locks it belongs to the opening of the file, so closing another one doesn't end it.
+struct flock byte_lock(short type, std::uint64_t offset) {
+  struct flock lock {};
+  lock.l_type = type;
+  lock.l_whence = SEEK_SET;
+  lock.l_start = static_cast<off_t>(offset);
+  lock.l_len = 1;
+  return lock;
+}
+
+} // namespace
+
+result<bool> file::try_lock_byte(std::uint64_t offset) {
+  auto lock = byte_lock(F_WRLCK, offset);
+  if (retry([&] { return ::fcntl(fd_, F_OFD_SETLK, &lock); }) == 0)
+    return true;
+  if (errno == EAGAIN || errno == EACCES)
+    return false;
+  return failure("locking");
+}
+
+void file::unlock_byte(std::uint64_t offset) noexcept {
+  auto lock = byte_lock(F_UNLCK, offset);
+  ::fcntl(fd_, F_OFD_SETLK, &lock);
+}
+#else
+result<bool> file::try_lock_byte(std::uint64_t) {
+  return fail(errc::internal, "this system has no locks with which processes can share a data folder");
+}
+
+void file::unlock_byte(std::uint64_t) noexcept {}
+#endif
+
 std::string unique_suffix() {
   // Processes in containers may have the same id.
   static const auto process = std::to_string(::getpid()) + "-" + std::to_string(std::random_device{}());

@@ -59,6 +59,11 @@ public:
   /// An exclusive or shared lock on the whole file, held until it is closed; false if somebody else holds one.
   result<bool> try_lock(bool exclusive);
 
+  /// An exclusive lock on one byte, held until `unlock_byte` or until the file is closed; false if somebody else holds
+  /// it, through another opening of the file here or in any process. The byte need not exist.
+  result<bool> try_lock_byte(std::uint64_t offset);
+  void unlock_byte(std::uint64_t offset) noexcept;
+
 private:
   explicit file(int fd) noexcept : fd_(fd) {}
 

@@ -123,9 +123,13 @@ using catalog_actor = caf::typed_actor<
     caf::replies_to<list_atom>::with<std::vector<video>>,
     // The chunks that were acknowledged, ascending.
     caf::replies_to<chunk_atom, std::string>::with<std::vector<std::uint32_t>>,
-    // Records a chunk: hash, index, and the chunk size where it is known by now (else 0). Again is harmless. Thinned
-    // event `chunk`.
-    caf::replies_to<chunk_atom, std::string, std::uint32_t, std::uint64_t>::with<video>,
+    // Records a chunk: hash, the video's id, index, and the chunk size where it is known by now (else 0). Again is
+    // harmless. `overloaded` where the video was deleted and begun anew, with another id. Thinned event `chunk`.
+    caf::replies_to<chunk_atom, std::string, std::int64_t, std::uint32_t, std::uint64_t>::with<video>,
+    // One video, and whether this chunk of it was acknowledged.
+    caf::replies_to<get_atom, std::string, std::uint32_t>::with<video, bool>,
+    // Settles the chunk size of the upload with this hash and id, and answers it: another one where it was known.
+    caf::replies_to<chunk_atom, std::string, std::int64_t, std::uint64_t>::with<std::uint64_t>,
     // All chunks are there and the source is fsynced: `queued`, with a job in the outbox. Again is harmless. Event
     // `queued`.
     caf::replies_to<finalize_atom, std::string>::with<video>,
@@ -140,6 +144,8 @@ using catalog_actor = caf::typed_actor<
     // for one owner. `conflict` while another process's claim is live, while a start must be made alone, or when there
     // is nothing to do; the 4th start without a fragment in between ends the video as failed. Event `started`.
     caf::replies_to<claim_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
+    // Where the process can be reached whose claim on this video is live; empty if there is none.
+    caf::replies_to<claim_atom, std::string>::with<std::string>,
     // Prolongs a claim.
     caf::replies_to<renew_atom, claim, caf::timespan>::with<void>,
     // Gives a claim back without a result, and takes its start out of the count: `queued` again, at once.

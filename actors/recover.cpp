@@ -144,7 +144,8 @@ result<recovery> recover(database& db, const data_folder& folder, const recover_
     return tl::unexpected(videos.error());
   recoverer work{db, folder, options};
   for (auto& video : *videos)
-    if (auto checked = work.check(video); !checked)
+    // Another process may just have deleted it.
+    if (auto checked = work.check(video); !checked && checked.error().code != errc::not_found)
       return tl::unexpected(checked.error());
   if (options.exclusive)
     work.remove_litter(*videos);

@@ -211,6 +211,7 @@ void session_manager_state::spawn_session(video video, std::vector<std::uint32_t
   config.folder = config_.folder;
   config.video = std::move(video);
   config.chunks = std::move(chunks);
+  config.shared = config_.shared;
   config.ticket_timeout = config_.ticket_timeout;
   config.idle = config_.session_idle;
   config.deadline = config_.deadline;

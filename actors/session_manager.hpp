@@ -42,6 +42,8 @@ struct session_manager_config {
   caf::timespan expiry_interval = std::chrono::minutes(10);
   caf::timespan deadline = std::chrono::seconds(15); ///< of a request to the catalog
   caf::timespan cancel_deadline = std::chrono::seconds(30);
+  /// Other processes work in the same folder.
+  bool shared = false;
   /// Threads of their own for what blocks. Only tests of simulated time do without.
   bool detached = true;
   std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();

@@ -11,6 +11,10 @@ namespace {
 
 const error lapsed{errc::timed_out, "the right to write this chunk has lapsed; send the chunk again"};
 
+error no_more_chunks(video_status status) {
+  return {errc::conflict, std::string{"this video takes no more chunks: it is "} + to_string(status)};
+}
+
 result<void> copy(const file& from, file& to, std::uint64_t offset, std::uint64_t length) {
   std::vector<unsigned char> buffer(256 * 1024);
   for (std::uint64_t done = 0; done < length;) {
@@ -30,18 +34,6 @@ result<void> copy(const file& from, file& to, std::uint64_t offset, std::uint64_
 
 } // namespace
 
-result<void> prepare_source(const data_folder& folder, const std::string& hash, std::uint64_t size) {
-  if (auto made = make_folder(folder.video(hash)); !made)
-    return made;
-  auto source = file::open(folder.source(hash), file::mode::create);
-  if (!source)
-    return tl::unexpected(source.error());
-  auto present = source->size();
-  if (!present)
-    return tl::unexpected(present.error());
-  return *present == size ? result<void>{} : source->resize(size);
-}
-
 upload_session_impl::behavior_type upload_session(upload_session_state::pointer self, upload_session_config config) {
   return self->state.make_behavior(std::move(config));
 }
@@ -51,12 +43,7 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
   auto& video = config_.video;
   layout_ = chunk_layout{video.file_size, video.total_chunks};
   chunk_size_ = video.total_chunks == 1 ? video.file_size : video.chunk_size;
-  present_.assign(video.total_chunks, false);
-  for (auto index : config_.chunks)
-    if (index < present_.size() && !present_[index]) {
-      present_[index] = true;
-      ++received_;
-    }
+  know_chunks(config_.chunks);
   open_source();
   spoken_to_ = now();
   self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
@@ -81,13 +68,14 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
       },
       [this](missing_atom) {
         spoken_to_ = now();
-        return missing();
+        return answer_missing();
       },
       [this](finalize_atom) {
         spoken_to_ = now();
         return finalize();
       },
       [this](tick_atom) { tick(); },
+      [this](retry_atom, std::uint32_t index) { lock(index); },
   };
 }
 
@@ -105,7 +93,7 @@ upload_session_state::~upload_session_state() {
 void upload_session_state::open_source() {
   auto& video = config_.video;
   if (video.status != video_status::uploading) {
-    source_ = fail(errc::conflict, std::string{"this video takes no more chunks: it is "} + to_string(video.status));
+    source_ = tl::unexpected(no_more_chunks(video.status));
     return;
   }
   source_ = file::open(config_.folder.source(video.hash), file::mode::write);
@@ -133,12 +121,16 @@ caf::result<chunk_ticket> upload_session_state::begin(std::uint32_t index, std::
   if (size != 0)
     if (auto fits = check_size(index, size); !fits)
       return to_caf(fits.error());
-  if (!present_[index] && holders_.contains(index)) {
+  if (!present_[index] && (holders_.contains(index) || config_.shared)) {
+    if (!source_)
+      return to_caf(source_.error());
     auto& queue = waiting_[index];
     if (queue.size() >= config_.max_writers)
       return to_caf(errc::overloaded, "too many send this chunk at the same time");
     auto promise = self_->make_response_promise<chunk_ticket>();
     queue.push_back({promise, now()});
+    if (config_.shared && locks_.insert(index).second)
+      lock(index);
     return promise;
   }
   return to_caf(grant(index));
@@ -169,6 +161,52 @@ result<chunk_ticket> upload_session_state::grant(std::uint32_t index) {
   holders_.emplace(index, ticket);
   writers_.emplace(ticket, std::move(granted));
   return chunk_ticket{ticket, false, max_size};
+}
+
+/// Gets an index that somebody waits for away from all other processes, as soon as none of them holds it.
+void upload_session_state::lock(std::uint32_t index) {
+  if (!waiting_.contains(index)) {
+    locks_.erase(index);
+    return;
+  }
+  auto got = source_->try_lock_byte(index);
+  if (!got) {
+    refuse(index, got.error());
+  } else if (!*got) {
+    self_->delayed_send(self_, config_.lock_poll, retry_atom_v, index);
+  } else {
+    self_->request(config_.catalog, config_.deadline, get_atom_v, config_.video.hash, index)
+        .then([this, index](const video& known, bool present) { locked(index, known, present); },
+              [this, index](const caf::error& problem) { refuse(index, from_caf(problem)); });
+  }
+}
+
+void upload_session_state::locked(std::uint32_t index, const video& known, bool present) {
+  if (known.id != config_.video.id) {
+    refuse(index, {errc::overloaded, "the upload has just been begun anew; try again"});
+    return;
+  }
+  received_ = std::max(received_, known.received_chunks);
+  if (chunk_size_ == 0)
+    chunk_size_ = known.chunk_size;
+  present_[index] = present;
+  if (!present && known.status != video_status::uploading)
+    refuse(index, no_more_chunks(known.status));
+  else
+    release(index);
+}
+
+void upload_session_state::unlock(std::uint32_t index) {
+  if (locks_.erase(index) != 0)
+    source_->unlock_byte(index);
+}
+
+/// Answers all who wait for an index.
+void upload_session_state::refuse(std::uint32_t index, const error& reason) {
+  if (auto node = waiting_.extract(index))
+    for (auto& one : node.mapped())
+      one.answer.deliver(to_caf(reason));
+  unlock(index);
 }
 
 /// Remembers, for a while, that this ticket's chunk is there.
@@ -221,14 +259,42 @@ caf::result<chunk_receipt> upload_session_state::end(std::uint64_t ticket) {
   ended.ends.push_back(promise);
   if (ended.ends.size() > 1)
     return promise; // said twice
+  if (chunk_size_ == 0 && config_.shared)
+    settle_chunk_size(ticket);
+  else
+    place(ticket);
+  return promise;
+}
+
+/// All processes must put chunks where one size has them: the first one that is whole anywhere says which.
+void upload_session_state::settle_chunk_size(std::uint64_t ticket) {
+  auto& ended = writers_.at(ticket);
+  auto implied = layout_.chunk_size_from(ended.index, ended.position);
+  if (!implied) {
+    abandon(ticket, implied.error());
+    return;
+  }
+  self_->request(config_.catalog, config_.deadline, chunk_atom_v, config_.video.hash, config_.video.id, *implied)
+      .then(
+          [this, ticket](std::uint64_t settled) {
+            chunk_size_ = settled;
+            place(ticket);
+          },
+          [this, ticket](const caf::error& problem) { abandon(ticket, from_caf(problem)); });
+}
+
+void upload_session_state::place(std::uint64_t ticket) {
+  auto& ended = writers_.at(ticket);
   if (auto placed = put_in_place(ended); !placed) {
     abandon(ticket, placed.error());
-    return promise;
+    return;
   }
-  self_->request(config_.catalog, config_.deadline, chunk_atom_v, config_.video.hash, ended.index, chunk_size_)
+  // Another process must not write there while the catalog may still come to know of the chunk.
+  auto deadline = config_.shared ? caf::duration{caf::infinite} : caf::duration{config_.deadline};
+  self_
+      ->request(config_.catalog, deadline, chunk_atom_v, config_.video.hash, config_.video.id, ended.index, chunk_size_)
       .then([this, ticket](const video& known) { recorded(ticket, known); },
             [this, ticket](const caf::error& problem) { abandon(ticket, from_caf(problem)); });
-  return promise;
 }
 
 result<void> upload_session_state::put_in_place(writer& which) {
@@ -274,20 +340,21 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
 
 /// Lets those go on who waited for an index: all of them when the chunk is there by now, else one.
 void upload_session_state::release(std::uint32_t index) {
-  auto node = waiting_.extract(index);
-  if (node.empty())
-    return;
-  auto& queue = node.mapped();
-  while (!queue.empty() && !holders_.contains(index)) {
-    auto next = std::move(queue.front());
-    queue.pop_front();
-    if (auto ticket = grant(index))
-      next.answer.deliver(*ticket);
-    else
-      next.answer.deliver(to_caf(ticket.error()));
+  if (auto node = waiting_.extract(index)) {
+    auto& queue = node.mapped();
+    while (!queue.empty() && !holders_.contains(index)) {
+      auto next = std::move(queue.front());
+      queue.pop_front();
+      if (auto ticket = grant(index))
+        next.answer.deliver(*ticket);
+      else
+        next.answer.deliver(to_caf(ticket.error()));
+    }
+    if (!queue.empty())
+      waiting_.insert(std::move(node));
   }
-  if (!queue.empty())
-    waiting_.insert(std::move(node));
+  if (!holders_.contains(index))
+    unlock(index);
 }
 
 void upload_session_state::tick() {
@@ -304,7 +371,7 @@ void upload_session_state::tick() {
       queue.pop_front();
     }
   std::erase_if(waiting_, [](auto& one) { return one.second.empty(); });
-  if (writers_.empty() && waiting_.empty() && finalizing_ == 0 && now() - spoken_to_ >= config_.idle)
+  if (writers_.empty() && waiting_.empty() && asking_ == 0 && now() - spoken_to_ >= config_.idle)
     self_->quit();
   else
     self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
@@ -313,61 +380,6 @@ void upload_session_state::tick() {
 chunk_receipt upload_session_state::receipt(std::uint32_t index) const {
   auto& video = config_.video;
   return {video.hash, index, chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_, video.total_chunks};
-}
-
-// -- the whole ------------------------------------------------------------------------------------
-
-std::vector<std::uint32_t> upload_session_state::missing() const {
-  std::vector<std::uint32_t> indexes;
-  for (std::uint32_t index = 0; index < present_.size(); ++index)
-    if (!present_[index])
-      indexes.push_back(index);
-  return indexes;
-}
-
-result<void> upload_session_state::sync() const {
-  auto& hash = config_.video.hash;
-  auto source = file::open(config_.folder.source(hash), file::mode::write);
-  if (!source)
-    return tl::unexpected(source.error());
-  if (auto synced = source->sync(); !synced)
-    return synced;
-  for (auto& folder : {config_.folder.video(hash), config_.folder.uploads(), config_.folder.root()})
-    if (auto synced = sync_folder(folder); !synced)
-      return synced;
-  return {};
-}
-
-caf::result<video> upload_session_state::finalize() {
-  constexpr std::size_t shown = 10;
-  if (auto indexes = missing(); !indexes.empty()) {
-    auto text = std::to_string(indexes.size()) + " of " + std::to_string(present_.size()) + " chunks are missing:";
-    for (std::size_t i = 0; i < std::min(shown, indexes.size()); ++i)
-      text += (i == 0 ? " " : ", ") + std::to_string(indexes[i]);
-    return to_caf(errc::conflict, indexes.size() > shown ? text + ", ..." : text);
-  }
-  auto& video = config_.video;
-  if (video.status == video_status::uploading)
-    if (auto synced = sync(); !synced)
-      return to_caf(synced.error());
-  auto promise = self_->make_response_promise<vp::video>();
-  ++finalizing_;
-  self_->request(config_.catalog, config_.deadline, finalize_atom_v, video.hash)
-      .then(
-          [this, promise](const vp::video& known) mutable {
-            --finalizing_;
-            if (std::exchange(config_.video.status, known.status) == video_status::uploading) {
-              config_.metrics->finalized.Increment();
-              if (config_.queue)
-                self_->send(config_.queue, enqueue_atom_v, known.hash);
-            }
-            promise.deliver(known);
-          },
-          [this, promise](const caf::error& problem) mutable {
-            --finalizing_;
-            promise.deliver(to_caf(from_caf(problem)));
-          });
-  return promise;
 }
 
 } // namespace vp

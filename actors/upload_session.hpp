@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,10 @@ struct upload_session_config {
   data_folder folder;
   vp::video video;                   ///< as the catalog has it when the session begins
   std::vector<std::uint32_t> chunks; ///< acknowledged by then
+  /// Other processes have sessions of the same upload.
+  bool shared = false;
+  /// How often an index that another process holds is looked at.
+  caf::timespan lock_poll = std::chrono::milliseconds(25);
   /// A ticket that nobody uses for so long lapses; nobody waits longer than this for another writer's end.
   caf::timespan ticket_timeout = std::chrono::seconds(60);
   /// A session that nobody speaks to and whose tickets are all gone ends.
@@ -36,14 +41,22 @@ struct upload_session_config {
   std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();
 };
 
-/// The session's own interface: time to look for tickets that have lapsed.
-using upload_session_impl = upload_session_actor::extend<caf::reacts_to<tick_atom>>;
+/// The session's own interface.
+using upload_session_impl = upload_session_actor::extend<
+    // Time to look for tickets that have lapsed.
+    caf::reacts_to<tick_atom>,
+    // Time to try once more to lock an index.
+    caf::reacts_to<retry_atom, std::uint32_t>>;
 
 /// Writes the chunks of one upload into its source file, in any order and in parallel, one writer an index.
 ///
 /// While the size of the chunks is unknown a chunk spools into a file of its own and is copied to its place when it is
 /// whole, for by then its own size tells that of the others. The index of an acknowledged chunk is never written again:
 /// who comes with it later gets a ticket that says `present`.
+///
+/// Where processes share the folder, each may have a session of one upload. The right to an index is then a lock on the
+/// byte of the source file at that offset, which ends with its process; who has got it asks the catalog what became of
+/// the chunk until then.
 class upload_session_state {
 public:
   static constexpr const char* name = "upload_session";
@@ -60,6 +73,7 @@ private:
   using time_point = caf::actor_clock::time_point;
   using receipt_promise = caf::typed_response_promise<chunk_receipt>;
   using ticket_promise = caf::typed_response_promise<chunk_ticket>;
+  using finalize_promise = caf::typed_response_promise<video>;
 
   /// Who holds the right to write an index.
   struct writer {
@@ -78,18 +92,29 @@ private:
 
   caf::result<chunk_ticket> begin(std::uint32_t index, std::uint64_t size);
   result<chunk_ticket> grant(std::uint32_t index);
+  void lock(std::uint32_t index);
+  void locked(std::uint32_t index, const video& known, bool present);
+  void unlock(std::uint32_t index);
+  void refuse(std::uint32_t index, const error& reason);
   void settle(std::uint64_t ticket, std::uint32_t index);
   std::optional<std::uint32_t> settled(std::uint64_t ticket) const;
   result<void> check_size(std::uint32_t index, std::uint64_t size) const;
   result<void> write(std::uint64_t ticket, const bytes& data);
   caf::result<chunk_receipt> end(std::uint64_t ticket);
+  void settle_chunk_size(std::uint64_t ticket);
+  void place(std::uint64_t ticket);
   result<void> put_in_place(writer& which);
   void recorded(std::uint64_t ticket, const video& known);
   void abandon(std::uint64_t ticket, const error& reason);
   void release(std::uint32_t index);
   void tick();
 
+  template <class Promise, class Then>
+  void learn_chunks(Promise promise, Then then);
+  void know_chunks(const std::vector<std::uint32_t>& indexes);
+  caf::result<std::vector<std::uint32_t>> answer_missing();
   caf::result<video> finalize();
+  void finalize(finalize_promise promise);
   result<void> sync() const;
   std::vector<std::uint32_t> missing() const;
 
@@ -109,7 +134,8 @@ private:
   std::unordered_map<std::uint32_t, std::uint64_t> holders_;    ///< the ticket of who writes an index
   std::deque<std::pair<std::uint64_t, std::uint32_t>> settled_; ///< the latest tickets for chunks that are there
   std::unordered_map<std::uint32_t, std::deque<waiter>> waiting_;
-  std::uint32_t finalizing_ = 0;
+  std::unordered_set<std::uint32_t> locks_; ///< the indexes that are locked here, or are to be
+  std::uint32_t asking_ = 0;                ///< requests about the whole upload that the catalog has not answered
   time_point spoken_to_{};
 };
 

@@ -55,6 +55,48 @@ TEST_CASE("a file appears whole or not at all", "[data_folder]") {
   CHECK(nowhere.error().code == errc::not_found);
 }
 
+TEST_CASE("a byte is locked by one opening of a file, until that is closed", "[data_folder]") {
+  test::temporary_folder where;
+  auto path = where.path() / "file";
+  auto one = file::open(path, file::mode::create);
+  auto two = file::open(path, file::mode::write);
+  REQUIRE(one);
+  REQUIRE(two);
+  CHECK(*one->try_lock_byte(7));
+  CHECK(*one->try_lock_byte(7));
+  CHECK_FALSE(*two->try_lock_byte(7));
+  CHECK(*two->try_lock_byte(8));
+  one->unlock_byte(7);
+  CHECK(*two->try_lock_byte(7));
+  CHECK(file::open(path, file::mode::write)); // which closes it again
+  CHECK_FALSE(*one->try_lock_byte(7));
+  *two = file{};
+  CHECK(*one->try_lock_byte(7));
+}
+
+TEST_CASE("a file knows whether its name has passed to another", "[data_folder]") {
+  test::temporary_folder where;
+  auto path = where.path() / "file";
+  auto first = file::open(path, file::mode::create);
+  REQUIRE(first);
+  CHECK(first->is_at(path));
+  std::filesystem::remove(path);
+  CHECK_FALSE(first->is_at(path));
+  REQUIRE(write_file_atomically(path, "", durable::later));
+  CHECK_FALSE(first->is_at(path));
+  CHECK_FALSE(file{}.is_at(path));
+}
+
+TEST_CASE("a file without a name leaves nothing behind", "[data_folder]") {
+  test::temporary_folder where;
+  auto spool = file::nameless(where.path());
+  REQUIRE(spool);
+  CHECK(std::filesystem::is_empty(where.path()));
+  REQUIRE(spool->write_at(0, test::to_bytes("text").view()));
+  CHECK(*spool->size() == 4);
+  CHECK(file::nameless(where.path() / "missing").error().code == errc::not_found);
+}
+
 TEST_CASE("only 64 hex digits are a video's hash", "[data_folder]") {
   CHECK(is_video_hash(std::string(64, 'a')));
   CHECK_FALSE(is_video_hash(std::string(63, 'a')));

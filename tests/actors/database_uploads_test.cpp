@@ -48,6 +48,59 @@ TEST_CASE_METHOD(test::storage, "a video goes from its first chunk to the queue"
   CHECK_FALSE(db->take_growth());
 }
 
+TEST_CASE_METHOD(test::storage, "one chunk is looked up, also when all are there", "[database]") {
+  CHECK(db->get(hash_of('a'), 0).error().code == errc::not_found);
+  REQUIRE(db->open_video(hash_of('a'), request(), false));
+  REQUIRE(db->add_chunk(hash_of('a'), 1, 10));
+  CHECK_FALSE(db->get(hash_of('a'), 0)->second);
+  CHECK(db->get(hash_of('a'), 1)->second);
+  CHECK(db->get(hash_of('a'), 1)->first == *db->get(hash_of('a')));
+  REQUIRE(db->add_chunk(hash_of('a'), 0, 10));
+  REQUIRE(db->add_chunk(hash_of('a'), 2, 10));
+  CHECK(db->get(hash_of('a'), 0)->second);
+}
+
+TEST_CASE_METHOD(test::storage, "a chunk size is settled once for each upload of a video", "[database]") {
+  auto first = db->open_video(hash_of('a'), request(), false);
+  CHECK(db->settle_chunk_size(hash_of('a'), first->id, 9) == 9U);
+  CHECK(db->settle_chunk_size(hash_of('a'), first->id, 10) == 9U);
+  REQUIRE(db->remove(hash_of('a')));
+  CHECK(db->settle_chunk_size(hash_of('a'), first->id, 9).error().code == errc::not_found);
+  auto second = db->open_video(hash_of('a'), request(), false);
+  CHECK(db->settle_chunk_size(hash_of('a'), first->id, 9).error().code == errc::overloaded);
+  CHECK(db->add_chunk(hash_of('a'), 0, 10, first->id).error().code == errc::overloaded);
+  CHECK(db->add_chunk(hash_of('a'), 0, 10, second->id));
+}
+
+TEST_CASE_METHOD(test::storage, "whether the source is there is asked while nobody else can record a chunk",
+                 "[database]") {
+  REQUIRE(db->open_video(hash_of('a'), request(), false));
+  auto asked = false;
+  auto lost = [&] {
+    asked = true;
+    SQLite::Database other{folder.database().string(), SQLite::OPEN_READWRITE};
+    CHECK_THROWS_AS(other.exec("BEGIN IMMEDIATE"), SQLite::Exception);
+    return false;
+  };
+  REQUIRE(db->open_video(hash_of('a'), request(), lost));
+  CHECK(asked);
+}
+
+TEST_CASE_METHOD(test::storage, "the owner of a live claim can be reached", "[database]") {
+  CHECK(db->owner_url(hash_of('a'))->empty());
+  queued(hash_of('a'));
+  CHECK(db->owner_url(hash_of('a'))->empty());
+  auto job = db->claim_job(hash_of('a'), "p/1", "http://127.0.0.1:8001", 30s);
+  REQUIRE(job);
+  CHECK(*db->owner_url(hash_of('a')) == "http://127.0.0.1:8001");
+  wall += 31s;
+  CHECK(db->owner_url(hash_of('a'))->empty());
+  REQUIRE(db->renew(job->claim, 30s));
+  CHECK(*db->owner_url(hash_of('a')) == "http://127.0.0.1:8001");
+  REQUIRE(db->release(job->claim));
+  CHECK(db->owner_url(hash_of('a'))->empty());
+}
+
 TEST_CASE_METHOD(test::storage, "the same words again change nothing", "[database]") {
   REQUIRE(db->open_video(hash_of('a'), request(), false));
   REQUIRE(db->open_video(hash_of('a'), request(), true));

@@ -63,8 +63,9 @@ struct job_fixture : test::actor_fixture {
   }
 
   void upload() {
-    REQUIRE(ask<video>(catalog, open_atom_v, hash, upload_request{"film", "", "video/mp4", "", 1000, 1, 1000}));
-    REQUIRE(ask<video>(catalog, chunk_atom_v, hash, 0U, std::uint64_t{1000}));
+    auto opened = ask<video>(catalog, open_atom_v, hash, upload_request{"film", "", "video/mp4", "", 1000, 1, 1000});
+    REQUIRE(opened);
+    REQUIRE(ask<video>(catalog, chunk_atom_v, hash, opened->id, 0U, std::uint64_t{1000}));
     REQUIRE(ask<video>(catalog, finalize_atom_v, hash));
   }
 
