@@ -141,6 +141,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
 
   transcode_job_config job;
   job.owner = self.owner_;
+  job.url = config.url;
   job.settings = config.settings;
   job_manager_config manager;
   manager.concurrency = config.jobs;
@@ -153,6 +154,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   sessions.queue = self.queue_;
   sessions.jobs = self.jobs_;
   sessions.folder = folder;
+  sessions.shared = !self.lock_.exclusive();
   sessions.limits.max_file_size = config.max_file_size;
   sessions.limits.max_chunk_size = config.max_chunk_size;
   sessions.upload_expiry = config.upload_expiry;

@@ -23,6 +23,7 @@ class storage_metrics;
 
 struct pipeline_config {
   std::filesystem::path data = "data";
+  std::string url; ///< where other processes of the same data folder reach this one
   media::encode_settings settings;
   std::uint32_t encoders = 0;                            ///< 0: one a core
   std::uint32_t jobs = 32;                               ///< videos that share the encoders at the same time

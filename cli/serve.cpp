@@ -84,6 +84,11 @@ std::filesystem::path find_client() {
   return {};
 }
 
+std::string url_of(const std::string& address, std::uint16_t port) {
+  const auto is_ipv6 = address.find(':') != std::string::npos;
+  return fmt::format("http://{}:{}", is_ipv6 ? "[" + address + "]" : address, port);
+}
+
 result<void> serve(serve_options options) {
   end_signals signals;
   start_logging(options.log_level, options.log_format);
@@ -100,6 +105,9 @@ result<void> serve(serve_options options) {
   if (!listener)
     return tl::unexpected(listener.error());
   auto port = listener->port();
+  if (options.http.url.empty())
+    options.http.url = url_of(options.address, port);
+  options.pipeline.url = options.http.url;
 
   auto registry = std::make_shared<prometheus::Registry>();
   system_config config;
@@ -140,6 +148,11 @@ void add_serve(CLI::App& app, int& exit_code) {
   auto* command = app.add_subcommand("serve", "Serve the library, take uploads and transcode them");
   option(*command, "address", options->address, "Address to listen on; 0.0.0.0 for every network");
   option(*command, "port", options->port, "Port to listen on; 0 for any that is free");
+  option(*command, "url", options->http.url,
+         "Where other servers of the same data folder reach this one; http://ADDRESS:PORT if not said")
+      ->check([](const std::string& url) {
+        return url.starts_with("http://") ? std::string{} : "must begin with http://";
+      });
   option(*command, "data", options->pipeline.data, "Folder of the videos and the database");
   option(*command, "client", options->http.client_dir, "Folder of the pages, if not those that belong to this program");
   option(*command, "encoder", options->pipeline.settings.encoder,

@@ -28,6 +28,7 @@ struct server_config {
   unsigned threads = 2;
   std::filesystem::path data_dir = "data"; ///< its `uploads` is served at `/media/uploads`
   std::filesystem::path client_dir;        ///< the pages, with the libraries below `lib`; may be empty
+  std::string url; ///< where other servers of the same data folder reach this one; empty: there are none
   http::limits limits;
 };
 

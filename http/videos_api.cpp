@@ -1,6 +1,7 @@
 #include "http/videos_api.hpp"
 
 #include "http/ask_session.hpp"
+#include "http/owner.hpp"
 #include "http/upload_request.hpp"
 #include "http/video_json.hpp"
 
@@ -97,6 +98,10 @@ asio::awaitable<reply> remove(exchange& request) {
   const auto& hash = request.arguments.front();
   if (!is_video_hash(hash))
     co_return no_such_video();
+  // The owner ends its job before the files go. Where it can't, the claim goes with the row, and the job with the
+  // claim.
+  if (auto answered = co_await ask_owner(request, hash))
+    co_return std::move(*answered);
   const auto removed =
       co_await request.ask<void>(request.app.actors.sessions, request.limits().disk_time, remove_atom_v, hash);
   co_return removed ? empty_reply(status::no_content) : problem_reply(removed.error());

@@ -24,10 +24,11 @@ live_server::actors_config::actors_config() {
   set("scheduler.policy", caf::atom("sharing"));
 }
 
-live_server::live_server(const adjust& change) {
+live_server::live_server(const adjust& change, const std::filesystem::path& shared_data) {
   if (sodium_init() < 0)
     throw std::runtime_error{"libsodium does not start"};
-  config_.data_dir = folder_.path() / "data";
+  const auto shared = !shared_data.empty();
+  config_.data_dir = shared ? shared_data : folder_.path() / "data";
   folder_.write("client/index.html", "<!doctype html><title>library</title>");
   folder_.write("client/docs.html", "<!doctype html><title>docs</title>");
   folder_.write("client/lib/player.mjs", "export {};");
@@ -38,7 +39,7 @@ live_server::live_server(const adjust& change) {
   const data_folder data{config_.data_dir};
   std::filesystem::create_directories(data.uploads());
   auto db = must(database::open(data.database()));
-  must(recover(*db, data, {}));
+  must(recover(*db, data, {.exclusive = !shared}));
   catalog_ = system_.spawn<caf::detached>(vp::catalog, catalog_config{std::move(db), data});
   event_hub_config hub;
   hub.catalog = catalog_;
@@ -48,15 +49,24 @@ live_server::live_server(const adjust& change) {
   queue.catalog = catalog_;
   queue_ = system_.spawn(embedded_queue, queue);
   dispatcher_ = system_.spawn(vp::dispatcher, dispatcher_config{});
+  const caf::behavior jobs{[log = cancelled_](cancel_atom, const std::string& hash) -> caf::result<void> {
+    const std::lock_guard lock{log->mutex};
+    log->hashes.push_back(hash);
+    return caf::unit;
+  }};
+  jobs_ = caf::actor_cast<job_manager_actor>(system_.spawn([jobs](caf::event_based_actor*) { return jobs; }));
   session_manager_config sessions;
   sessions.catalog = catalog_;
+  sessions.jobs = jobs_;
+  sessions.shared = shared;
   sessions.folder = data;
   sessions.headroom = 0;
   sessions_ = system_.spawn<caf::detached>(session_manager, sessions);
-  server_ =
-      std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, queue_, dispatcher_, registry_});
   auto port = must(listener::open("127.0.0.1", 0));
   port_ = port.port();
+  config_.url = "http://127.0.0.1:" + std::to_string(port_);
+  server_ =
+      std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, queue_, dispatcher_, registry_});
   if (auto serving = server_->start(std::move(port)); !serving) {
     end(); // a destructor runs only for what was constructed
     throw std::runtime_error{serving.error().text};
@@ -69,18 +79,37 @@ live_server::~live_server() {
 
 void live_server::end() {
   server_.reset();
-  for (const auto& who :
-       {sessions_.address(), dispatcher_.address(), queue_.address(), events_.address(), catalog_.address()})
+  for (const auto& who : {sessions_.address(), jobs_.address(), queue_.address(), dispatcher_.address(),
+                          events_.address(), catalog_.address()})
     caf::anon_send_exit(who, caf::exit_reason::user_shutdown);
 }
 
-void live_server::complete(const std::string& hash) {
+namespace {
+
+constexpr auto patience = std::chrono::seconds(10);
+
+void failed(const caf::error& problem) {
+  throw std::runtime_error{from_caf(problem).text};
+}
+
+} // namespace
+
+claimed_job live_server::claim(const std::string& hash, const std::string& url) {
   caf::scoped_actor self{system_};
-  const auto failed = [](const caf::error& problem) { throw std::runtime_error{from_caf(problem).text}; };
-  const auto patience = std::chrono::seconds(10);
   claimed_job claimed;
-  self->request(catalog_, patience, claim_atom_v, hash, std::string{"test"}, std::string{}, caf::timespan{patience})
+  self->request(catalog_, patience, claim_atom_v, hash, std::string{"test"}, url, caf::timespan{patience})
       .receive([&](claimed_job& job) { claimed = std::move(job); }, failed);
+  return claimed;
+}
+
+std::vector<std::string> live_server::cancelled() const {
+  const std::lock_guard lock{cancelled_->mutex};
+  return cancelled_->hashes;
+}
+
+void live_server::complete(const std::string& hash) {
+  const auto claimed = claim(hash, config_.url);
+  caf::scoped_actor self{system_};
   self->request(catalog_, patience, plan_atom_v, claimed.claim, media::analysis{}).receive([] {}, failed);
   self->request(catalog_, patience, complete_atom_v, claimed.claim).receive([](const video&) {}, failed);
 }

@@ -15,20 +15,29 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
 
 namespace vp::http {
 
-/// A server with the actors that it asks, over a folder of its own. Nothing is transcoded: uploads end as `queued`.
+/// A server with the actors that it asks, over a data folder of its own or one that it shares with others. Nothing is
+/// transcoded: uploads end as `queued`.
 class live_server {
 public:
   using adjust = std::function<void(server_config&)>;
 
-  explicit live_server(const adjust& change = {});
+  explicit live_server(const adjust& change = {}, const std::filesystem::path& shared_data = {});
   ~live_server();
 
   std::uint16_t port() const { return port_; }
   const test::temporary_folder& folder() const { return folder_; }
   const std::filesystem::path& data() const { return config_.data_dir; }
+  const std::string& url() const { return config_.url; }
+  /// As a transcode job of the server at `url` would begin it.
+  claimed_job claim(const std::string& hash, const std::string& url);
+  /// The videos whose jobs here were asked to end.
+  std::vector<std::string> cancelled() const;
   /// As a transcode job would end it.
   void complete(const std::string& hash);
   void stop(std::chrono::milliseconds grace) { server_->stop(grace); }
@@ -37,6 +46,11 @@ public:
   double connections() const;
 
 private:
+  struct cancel_log {
+    std::mutex mutex;
+    std::vector<std::string> hashes;
+  };
+
   /// The actors' system waits for them, so each is told.
   void end();
 
@@ -53,6 +67,8 @@ private:
   event_hub_actor events_;
   job_queue_actor queue_;
   dispatcher_actor dispatcher_;
+  std::shared_ptr<cancel_log> cancelled_ = std::make_shared<cancel_log>();
+  job_manager_actor jobs_;
   session_manager_actor sessions_;
   std::uint16_t port_ = 0;
   std::unique_ptr<server> server_;
