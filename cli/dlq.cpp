@@ -95,24 +95,41 @@ result<std::vector<kafka::dead_letter>> choose(const dlq_options& options, std::
   return chosen;
 }
 
-result<void> retry_one(const kafka::settings& settings, api_client& server, kafka::producer& producer,
-                       const kafka::dead_letter& letter) {
-  std::vector<kafka::message> messages;
+result<void> send(kafka::producer& producer, const kafka::message& message) {
+  if (auto sent = producer.send({&message, 1}); sent.problem)
+    return fail(errc::io_failed, "Kafka: " + sent.problem->text);
+  return {};
+}
+
+/// Starts the letter's video again or, where there is none to start, puts the message back; says which.
+result<std::string> start_again(const kafka::settings& settings, api_client& server, kafka::producer& producer,
+                                const kafka::dead_letter& letter) {
   result<nlohmann::json> restarted = fail(errc::not_found, "the message names no video");
   if (is_video_hash(letter.key))
     restarted = server.post("/videos/" + letter.key + "/retry");
-  if (!restarted) {
-    // Without the server nobody knows whether the video has to be queued first.
-    if (restarted.error().code != errc::not_found && restarted.error().code != errc::conflict)
-      return tl::unexpected(restarted.error());
-    if (letter.original_size > letter.value.size())
-      return fail(errc::invalid_request, fmt::format("the message {} was too large to be kept whole", letter.origin));
-    messages.push_back({settings.jobs_topic, letter.key, letter.value, {}});
+  if (restarted)
+    return "started again";
+  // Without the server nobody knows whether the video has to be queued first.
+  if (restarted.error().code != errc::not_found && restarted.error().code != errc::conflict)
+    return tl::unexpected(restarted.error());
+  if (letter.original_size > letter.value.size())
+    return fail(errc::invalid_request, fmt::format("the message {} was too large to be kept whole", letter.origin));
+  if (auto sent = send(producer, {settings.jobs_topic, letter.key, letter.value, {}}); !sent)
+    return tl::unexpected(sent.error());
+  return "back in the queue";
+}
+
+/// The letter goes off the list first: what fails at once, again, has written the next one before we hear of it.
+result<void> retry_one(const kafka::settings& settings, api_client& server, kafka::producer& producer,
+                       const kafka::dead_letter& letter) {
+  if (auto gone = send(producer, kafka::tombstone(letter.key, settings.dead_topic())); !gone)
+    return gone;
+  auto done = start_again(settings, server, producer, letter);
+  if (!done) {
+    auto restored = send(producer, kafka::to_message(letter, settings.dead_topic()));
+    return restored ? tl::unexpected(done.error()) : restored;
   }
-  messages.push_back(kafka::tombstone(letter.key, settings.dead_topic()));
-  if (auto sent = producer.send(messages); sent.problem)
-    return fail(errc::io_failed, "Kafka: " + sent.problem->text);
-  fmt::print("{}  {}\n", printable(letter.key), restarted ? "started again" : "back in the queue");
+  fmt::print("{}  {}\n", printable(letter.key), *done);
   return {};
 }
 
@@ -131,10 +148,16 @@ result<void> retry(const dlq_options& options) {
   if (!producer)
     return tl::unexpected(producer.error());
   api_client server{options.server};
-  for (const auto& letter : *letters)
-    if (auto done = retry_one(*settings, server, *producer, letter); !done)
+  result<void> outcome;
+  for (const auto& letter : *letters) {
+    auto done = retry_one(*settings, server, *producer, letter);
+    if (!done)
+      outcome = done;
+    // A message that can't be put back keeps none of the others from it.
+    if (!done && done.error().code != errc::invalid_request)
       return done;
-  return {};
+  }
+  return outcome;
 }
 
 } // namespace
