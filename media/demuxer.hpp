@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace vp::media {
 
@@ -75,7 +76,7 @@ public:
   bool damaged() const noexcept { return damaged_; }
 
 private:
-  demuxer(byte_source& source, const interrupt& stop) : source_(source), stop_(stop) {}
+  demuxer(byte_source& source, interrupt stop) : source_(source), stop_(std::move(stop)) {}
 
   result<void> recognise();
   result<void> open_container();

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace vp::media {
 
@@ -13,7 +14,7 @@ namespace {
 
 class ladder_encoder final : public segment_encoder {
 public:
-  ladder_encoder(byte_source& source, const plan& plan) : source_(source), plan_(plan) {}
+  ladder_encoder(byte_source& source, plan plan) : source_(source), plan_(std::move(plan)) {}
 
   result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
                                        const interrupt& stop) override {
