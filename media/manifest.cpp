@@ -131,12 +131,12 @@ public:
         end = std::max(end, to_microseconds(end_of(entry), track.timescale));
         longest = std::max(longest, to_microseconds(entry.duration, track.timescale));
       }
-    line("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-    line("<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\" type=\"static\""
-         " profiles=\"urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019\""
-         " mediaPresentationDuration=\"{}\" maxSegmentDuration=\"{}\" minBufferTime=\"PT{}S\">",
+    line(R"(<?xml version="1.0" encoding="UTF-8"?>)");
+    line(R"(<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static")"
+         R"( profiles="urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019")"
+         R"( mediaPresentationDuration="{}" maxSegmentDuration="{}" minBufferTime="PT{}S">)",
          iso_duration(end), iso_duration(longest), target_);
-    line("  <Period id=\"0\" start=\"PT0S\">");
+    line(R"(  <Period id="0" start="PT0S">)");
     adaptation_set(media_kind::video, 0);
     adaptation_set(media_kind::audio, 1);
     line("  </Period>");
@@ -161,18 +161,18 @@ private:
       const auto [low, high] = std::minmax_element(
           tracks.begin(), tracks.end(), [](auto* x, auto* y) { return x->rendition.height < y->rendition.height; });
       const auto rate = dash_frame_rate(presentation_.frame_rate);
-      line("    <AdaptationSet id=\"{}\" contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\""
-           " startWithSAP=\"1\" minWidth=\"{}\" maxWidth=\"{}\" minHeight=\"{}\" maxHeight=\"{}\"{}>",
+      line(R"(    <AdaptationSet id="{}" contentType="video" mimeType="video/mp4" segmentAlignment="true")"
+           R"( startWithSAP="1" minWidth="{}" maxWidth="{}" minHeight="{}" maxHeight="{}"{}>)",
            id, (*narrow)->rendition.width, (*wide)->rendition.width, (*low)->rendition.height,
            (*high)->rendition.height,
-           known(presentation_.frame_rate) ? fmt::format(" minFrameRate=\"{0}\" maxFrameRate=\"{0}\"", rate) : "");
+           known(presentation_.frame_rate) ? fmt::format(R"( minFrameRate="{0}" maxFrameRate="{0}")", rate) : "");
     } else {
-      line("    <AdaptationSet id=\"{}\" contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\""
-           " startWithSAP=\"1\" lang=\"und\">",
+      line(R"(    <AdaptationSet id="{}" contentType="audio" mimeType="audio/mp4" segmentAlignment="true")"
+           R"( startWithSAP="1" lang="und">)",
            id);
       line("      <AudioChannelConfiguration"
-           " schemeIdUri=\"urn:mpeg:dash:23003:3:audio_channel_configuration:2011\" value=\"2\"/>");
-      line("      <Role schemeIdUri=\"urn:mpeg:dash:role:2011\" value=\"main\"/>");
+           R"( schemeIdUri="urn:mpeg:dash:23003:3:audio_channel_configuration:2011" value="2"/>)");
+      line(R"(      <Role schemeIdUri="urn:mpeg:dash:role:2011" value="main"/>)");
     }
     segment_template(*tracks.front()); // all of a set are cut on the same grid
     for (const auto* track : tracks)
@@ -181,8 +181,8 @@ private:
   }
 
   void segment_template(const manifest_track& track) {
-    line("      <SegmentTemplate timescale=\"{}\" startNumber=\"0\" media=\"../media/$RepresentationID$/$Number$.m4s\""
-         " initialization=\"../media/$RepresentationID$/{}\">",
+    line(R"(      <SegmentTemplate timescale="{}" startNumber="0" media="../media/$RepresentationID$/$Number$.m4s")"
+         R"( initialization="../media/$RepresentationID$/{}">)",
          track.timescale, init_name());
     line("        <SegmentTimeline>");
     std::int64_t expected = -1; // the first always says where it starts
@@ -191,8 +191,8 @@ private:
       while (next != track.entries.end() && next->duration == run->duration && next->start == end_of(*std::prev(next)))
         ++next;
       const auto repeats = std::distance(run, next) - 1;
-      line("          <S{} d=\"{}\"{}/>", run->start == expected ? "" : fmt::format(" t=\"{}\"", run->start),
-           run->duration, repeats > 0 ? fmt::format(" r=\"{}\"", repeats) : "");
+      line(R"(          <S{} d="{}"{}/>)", run->start == expected ? "" : fmt::format(R"( t="{}")", run->start),
+           run->duration, repeats > 0 ? fmt::format(R"( r="{}")", repeats) : "");
       expected = end_of(*std::prev(next));
       run = next;
     }
@@ -204,12 +204,12 @@ private:
     const auto& rendition = track.rendition;
     const auto shape =
         rendition.kind == media_kind::audio
-            ? fmt::format(" audioSamplingRate=\"{}\"", track.timescale)
-            : fmt::format(" width=\"{}\" height=\"{}\" sar=\"1:1\"{}", rendition.width, rendition.height,
+            ? fmt::format(R"( audioSamplingRate="{}")", track.timescale)
+            : fmt::format(R"( width="{}" height="{}" sar="1:1"{})", rendition.width, rendition.height,
                           known(presentation_.frame_rate)
-                              ? fmt::format(" frameRate=\"{}\"", dash_frame_rate(presentation_.frame_rate))
+                              ? fmt::format(R"( frameRate="{}")", dash_frame_rate(presentation_.frame_rate))
                               : "");
-    line("      <Representation id=\"{}\" codecs=\"{}\" bandwidth=\"{}\"{}/>", escape_xml(rendition.id),
+    line(R"(      <Representation id="{}" codecs="{}" bandwidth="{}"{}/>)", escape_xml(rendition.id),
          escape_xml(rendition.codecs), measure(track, target_).peak, shape);
   }
 
@@ -252,14 +252,14 @@ std::string multivariant_playlist(const presentation& presentation) {
 
   for (const auto& [track, rate] : variants) {
     const auto& rendition = track->rendition;
-    out += fmt::format("#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS=\"{}{}\"", rate.peak, rate.average,
+    out += fmt::format(R"(#EXT-X-STREAM-INF:BANDWIDTH={},AVERAGE-BANDWIDTH={},CODECS="{}{}")", rate.peak, rate.average,
                        rendition.codecs, grouped ? "," + audios.front()->rendition.codecs : "");
     if (rendition.kind == media_kind::video) {
       out += fmt::format(",RESOLUTION={}x{}", rendition.width, rendition.height);
       if (known(presentation.frame_rate))
         out += fmt::format(",FRAME-RATE={:.3f}", presentation.frame_rate.value());
     }
-    out += fmt::format("{}\n{}.m3u8\n", grouped ? ",AUDIO=\"audio\"" : "", rendition.name);
+    out += fmt::format("{}\n{}.m3u8\n", grouped ? R"(,AUDIO="audio")" : "", rendition.name);
   }
   return out;
 }
