@@ -34,7 +34,7 @@ std::string owner_name() {
 }
 
 /// How a job's actors come to be.
-job_starter starter(caf::actor_system& system, const data_folder& folder, transcode_job_config settings,
+job_starter starter(caf::actor_system& system, const data_folder& folder, const transcode_job_config& settings,
                     const catalog_actor& catalog, const dispatcher_actor& dispatcher) {
   return [=, &system, count = 0U](const std::string& hash,
                                   const finish_listener& listener) mutable -> transcode_job_actor {
@@ -95,7 +95,7 @@ system_config::system_config() {
 }
 
 result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, const pipeline_config& config,
-                                                  std::shared_ptr<prometheus::Registry> registry) {
+                                                  const std::shared_ptr<prometheus::Registry>& registry) {
   if (sodium_init() < 0)
     return fail(errc::internal, "libsodium does not start");
   if (config.kafka)

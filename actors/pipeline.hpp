@@ -51,7 +51,7 @@ public:
   /// Locks the folder, makes database and disk agree, and starts everybody. `conflict` when another process works
   /// there.
   static result<std::unique_ptr<pipeline>> start(caf::actor_system& system, const pipeline_config& config,
-                                                 std::shared_ptr<prometheus::Registry> registry);
+                                                 const std::shared_ptr<prometheus::Registry>& registry);
 
   pipeline(const pipeline&) = delete;
   pipeline& operator=(const pipeline&) = delete;

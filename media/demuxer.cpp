@@ -306,7 +306,7 @@ result<bool> demuxer::read(AVPacket& packet) {
     }
     if (ended_)
       return false;
-    const auto more = read_stored(packet);
+    auto more = read_stored(packet);
     if (!more)
       return more;
     if (!*more) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 #include <utility>
 
 namespace vp::media {
@@ -124,16 +125,16 @@ result<bool> frame_reader::find_keyframe(std::int64_t start, int before, std::in
     if (decoding_time != no_pts && time_.ticks(decoding_time) > start)
       break;
   }
-  for (auto it = keyframes.rbegin(); it != keyframes.rend(); ++it) {
-    const auto shown = ahead_[*it]->pts;
+  for (const auto index : std::views::reverse(keyframes)) {
+    const auto shown = ahead_[index]->pts;
     if (shown == no_pts || time_.ticks(shown) > latest)
       continue;
-    const auto between = std::count_if(ahead_.begin() + static_cast<std::ptrdiff_t>(*it), ahead_.end(),
+    const auto between = std::count_if(ahead_.begin() + static_cast<std::ptrdiff_t>(index), ahead_.end(),
                                        [&](const auto& p) { return p->pts >= shown && time_.ticks(p->pts) < start; });
     if (between < before)
       continue;
-    at_begin_ = at_begin_ && *it == 0;
-    ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<std::ptrdiff_t>(*it));
+    at_begin_ = at_begin_ && index == 0;
+    ahead_.erase(ahead_.begin(), ahead_.begin() + static_cast<std::ptrdiff_t>(index));
     return true;
   }
   return false;
