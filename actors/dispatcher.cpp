@@ -1,7 +1,6 @@
 #include "actors/dispatcher.hpp"
 
 #include "actors/error.hpp"
-#include "actors/timeline.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -12,46 +11,6 @@
 #include <vector>
 
 namespace vp {
-
-namespace {
-
-/// Another try would only say the same about the source, or take as long.
-bool is_verdict(errc code) {
-  switch (code) {
-  case errc::unsupported_media:
-  case errc::broken_media:
-  case errc::too_large:
-  case errc::invalid_request:
-  case errc::not_found:
-  case errc::timed_out:
-    return true;
-  default:
-    return false;
-  }
-}
-
-/// The encoder said nothing itself: it has ended, or never answered.
-bool is_silence(const caf::error& problem) {
-  return problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down;
-}
-
-caf::error too_many_losses() {
-  return to_caf(errc::encoder_failed, "every encoder that tried it was lost");
-}
-
-/// Whether this answer is what the task asked for, with a fragment for every rendition that has media there.
-bool fits(const segment_result& answer, const order& order, std::size_t index) {
-  const auto& cell = order.cell(index);
-  if (answer.video_hash != order.source().video_hash || answer.segment != cell.number)
-    return false;
-  auto wanted = renditions_in(order.plan(), cell);
-  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
-    return std::any_of(answer.fragments.begin(), answer.fragments.end(),
-                       [&](const auto& x) { return x.rendition == id && x.segment == cell.number; });
-  });
-}
-
-} // namespace
 
 dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config config) {
   config_ = std::move(config);
@@ -273,133 +232,6 @@ void dispatcher_state::start(encoder_id id, worker& who, const std::string& vide
                 segment_task{x.order.source(), x.order.plan(), cell, {}})
       .then([this, id, task](const segment_result& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
-}
-
-// -- how tasks end --------------------------------------------------------------------------------
-
-/// Ends a task, unless it has ended before.
-std::optional<dispatcher_state::assignment> dispatcher_state::take_task(encoder_id id, std::uint64_t task) {
-  auto found = workers_.find(id);
-  if (found == workers_.end() || !found->second.task || found->second.task->id != task)
-    return std::nullopt;
-  return std::exchange(found->second.task, std::nullopt);
-}
-
-void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const media::analysis& answer) {
-  if (auto done = take_task(id, task)) {
-    done->analysis->answer.deliver(answer);
-    settle(done->video_hash);
-    dispatch();
-  }
-}
-
-void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_result& answer) {
-  auto done = take_task(id, task);
-  if (!done)
-    return;
-  std::chrono::duration<double> took = self_->clock().now() - done->since;
-  config_.metrics->frames_decoded.Increment(static_cast<double>(answer.decoded_frames));
-  auto found = orders_.find(done->video_hash);
-  if (!done->unwanted && found != orders_.end()) {
-    auto& x = found->second;
-    if (fits(answer, x.order, done->index)) {
-      config_.metrics->segments.Increment();
-      config_.metrics->encode_time.Observe(took.count());
-      x.order.encoded(done->index);
-      self_->send(x.listener, result_atom_v, answer);
-    } else {
-      fail_segment(*done, id, to_caf(errc::internal, "the encoder's answer is not what it was asked for"));
-    }
-  }
-  settle(done->video_hash);
-  dispatch();
-}
-
-void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error& problem) {
-  if (is_silence(problem)) {
-    if (auto found = workers_.find(id); found != workers_.end() && found->second.task && found->second.task->id == task)
-      lose(id, problem);
-    return;
-  }
-  auto done = take_task(id, task);
-  if (!done)
-    return;
-  auto& who = workers_[id];
-  leave(id, who); // After an error the encoder opens everything anew.
-  auto why = from_caf(problem);
-  if (why.code == errc::overloaded) {
-    who.resting = true;
-    self_->delayed_send(self_, config_.rest, tick_atom_v, id);
-  }
-  if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
-    lose_task(std::move(*done), id); // Not the task's fault.
-  } else if (done->analysis) {
-    fail_analysis(std::move(*done), problem);
-  } else {
-    if (!done->unwanted)
-      fail_segment(*done, id, problem);
-    settle(done->video_hash);
-  }
-  dispatch();
-}
-
-void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const caf::error& problem) {
-  config_.metrics->failures.Increment();
-  auto& x = orders_[task.video_hash];
-  auto failures = x.order.failed(task.index, id);
-  spdlog::warn("encoder {}: segment {} of {} failed ({} of {}): {}", id, task.segment, task.video_hash, failures,
-               config_.retries + 1, from_caf(problem).text);
-  if (failures > config_.retries) {
-    x.order.give_up(task.index);
-    self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, problem);
-  }
-}
-
-void dispatcher_state::fail_analysis(assignment task, const caf::error& problem) {
-  auto& what = *task.analysis;
-  if (task.unwanted || is_verdict(from_caf(problem).code) || ++what.failures > config_.retries) {
-    what.answer.deliver(problem);
-  } else {
-    config_.metrics->failures.Increment();
-    analyses_.push_front(std::move(what));
-  }
-  settle(task.video_hash);
-}
-
-void dispatcher_state::lose(encoder_id id, const caf::error& why) {
-  auto who = std::move(workers_[id]);
-  leave(id, who);
-  workers_.erase(id);
-  config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
-  self_->demonitor(who.handle.address());
-  auto orderly = why == caf::exit_reason::user_shutdown;
-  spdlog::log(orderly ? spdlog::level::debug : spdlog::level::warn, "encoder {} is lost: {}", id, caf::to_string(why));
-  if (who.task) {
-    self_->send(who.handle, cancel_atom_v, who.task->video_hash); // It may only be slow.
-    lose_task(std::move(*who.task), id);
-  }
-  dispatch();
-}
-
-/// A task whose encoder let go of it for no fault of the task: first in line again, a bounded number of times.
-void dispatcher_state::lose_task(assignment task, encoder_id id) {
-  config_.metrics->losses.Increment();
-  if (task.analysis) {
-    auto& what = *task.analysis;
-    if (task.unwanted)
-      what.answer.deliver(to_caf(errc::cancelled, "cancelled"));
-    else if (++what.losses > config_.losses)
-      what.answer.deliver(too_many_losses());
-    else
-      analyses_.push_front(std::move(what));
-  } else if (!task.unwanted) {
-    auto& x = orders_[task.video_hash];
-    if (x.order.lost(task.index, id) > config_.losses) {
-      x.order.give_up(task.index);
-      self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, too_many_losses());
-    }
-  }
-  settle(task.video_hash);
 }
 
 dispatcher_status dispatcher_state::status() const {

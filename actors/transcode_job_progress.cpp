@@ -1,0 +1,76 @@
+// Keeping others informed: the claim is renewed, and progress published.
+
+#include "actors/error.hpp"
+#include "actors/transcode_job.hpp"
+
+namespace vp {
+
+void transcode_job_state::tick() {
+  auto now = self_->clock().now();
+  // A tick from outside must not start a second row of them.
+  if (now < tick_at_)
+    return;
+  tick_at_ = now + config_.progress_interval;
+  self_->delayed_send(self_, config_.progress_interval, tick_atom_v);
+  if (!claim_ || stage_ == stage::ending)
+    return;
+  if (now >= renew_at_)
+    renew();
+  if (changed_ || phase() != published_phase_)
+    publish();
+}
+
+void transcode_job_state::renew() {
+  renew_at_ = self_->clock().now() + config_.renewal;
+  self_->request(catalog_, config_.request_timeout, renew_atom_v, *claim_, config_.claim_lifetime)
+      .then([] {},
+            // Anything but the claim's loss may be better the next time, well before it expires.
+            [this](const caf::error& problem) { check_claim(from_caf(problem)); });
+}
+
+/// Ends a job whose claim is lost. One that has asked for its own end learns from that whether it came in time.
+void transcode_job_state::check_claim(const error& why) {
+  if (why.code == errc::stale && stage_ < stage::packaging)
+    end(job_end::cancelled, why.text);
+}
+
+void transcode_job_state::publish() {
+  auto now = self_->clock().now();
+  auto last_words = stage_ == stage::packaging;
+  if (published_ != clock::time_point{} && now - published_ < config_.progress_interval && !last_words) {
+    changed_ = true;
+    return;
+  }
+  published_ = now;
+  published_phase_ = phase();
+  changed_ = false;
+  self_->request(catalog_, config_.request_timeout, progress_atom_v, *claim_, snapshot())
+      .then([] {},
+            [this](const caf::error& problem) {
+              changed_ = true;
+              check_claim(from_caf(problem));
+            });
+}
+
+std::string transcode_job_state::phase() const {
+  if (retrier_->waiting_for_disk() > 0)
+    return "waiting for disk space";
+  if (stage_ < stage::opening)
+    return "analyzing";
+  return stage_ < stage::packaging ? "encoding" : "packaging";
+}
+
+progress transcode_job_state::snapshot() const {
+  progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1};
+  x.segments_done = static_cast<std::uint32_t>(cells_.size() - unfinished_);
+  for (std::size_t i = 0; i < totals_.size(); ++i)
+    if (auto found = stored_.find(plan_.renditions[i].id); found != stored_.end())
+      x.renditions[i].done = static_cast<std::uint32_t>(found->second.size());
+  if (stage_ == stage::packaging)
+    x.eta_seconds = 0;
+  else if (auto speed = speed_.per_second(); speed && *speed > 0)
+    x.eta_seconds = seconds_left_ / *speed;
+  return x;
+}
+
+} // namespace vp
