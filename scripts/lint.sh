@@ -1,9 +1,13 @@
 #!/usr/bin/env bash
-# Checks the format, builds with clang and warnings as errors, and runs clang-tidy.
+# Checks the format, and builds with clang, which has warnings as errors and clang-tidy beside it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 git ls-files '*.cpp' '*.hpp' | xargs clang-format-16 --dry-run --Werror
+
+# What has passed is not checked again until it changes, or the rules do.
+cmp -s .clang-tidy build/clang/.clang-tidy || rm -rf build/clang
+mkdir -p build/clang
+cp .clang-tidy build/clang/
 cmake --preset clang --log-level=WARNING
-cmake --build --preset clang
-git ls-files 'actors/*.cpp' 'media/*.cpp' 'http/*.cpp' 'cli/*.cpp' | xargs -P 2 -n 4 clang-tidy-16 -p build/clang --quiet
+cmake --build --preset clang -- -k 0
