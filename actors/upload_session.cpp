@@ -121,7 +121,9 @@ caf::result<chunk_ticket> upload_session_state::begin(std::uint32_t index, std::
   if (size != 0)
     if (auto fits = check_size(index, size); !fits)
       return to_caf(fits.error());
-  if (!present_[index] && (holders_.contains(index) || config_.shared)) {
+  // Of a chunk that came to another process it may be known that it is there, and not yet what size it has.
+  auto settled = present_[index] && chunk_size_ != 0;
+  if (!settled && (holders_.contains(index) || config_.shared)) {
     if (!source_)
       return to_caf(source_.error());
     auto& queue = waiting_[index];
@@ -184,6 +186,7 @@ void upload_session_state::lock(std::uint32_t index) {
 void upload_session_state::locked(std::uint32_t index, const video& known, bool present) {
   if (known.id != config_.video.id) {
     refuse(index, {errc::overloaded, "the upload has just been begun anew; try again"});
+    self_->quit(); // it needs another session
     return;
   }
   received_ = std::max(received_, known.received_chunks);

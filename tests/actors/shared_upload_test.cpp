@@ -31,11 +31,13 @@ struct process {
   }
 
   /// As the session manager does it.
-  void start() {
+  void start() { start(*db->get(a)); }
+
+  void start(const video& known) {
     upload_session_config config;
     config.catalog = catalog;
     config.folder = world.folder;
-    config.video = *db->get(a);
+    config.video = known;
     config.chunks = *db->chunks(a);
     config.shared = true;
     session = world.spawn(upload_session, config);
@@ -126,6 +128,18 @@ TEST_CASE_METHOD(shared_fixture, "a chunk that came to one process is not writte
   CHECK(receipt->chunk_size == 10);
   CHECK(receipt->received_chunks == db->get(a)->received_chunks);
   CHECK(source().substr(0, 10) == chunk(0));
+}
+
+TEST_CASE_METHOD(shared_fixture, "a chunk that comes while a session begins in another process has its size there",
+                 "[shared_upload]") {
+  begin_upload();
+  auto before = *two.db->get(a);
+  REQUIRE(one.put(0, chunk(0)));
+  two.start(before);
+  auto again = two.begin(0);
+  REQUIRE(again);
+  CHECK(again->present);
+  CHECK(again->max_size == 10);
 }
 
 TEST_CASE_METHOD(shared_fixture, "of two processes that get the same chunk at once one writes it", "[shared_upload]") {
@@ -240,6 +254,7 @@ TEST_CASE_METHOD(shared_fixture, "a session from before a deletion records nothi
   one.session = old;
   CHECK(one.end(late->id).error().code == errc::overloaded);
   CHECK(one.begin(1).error().code == errc::overloaded);
+  CHECK_FALSE(ask<std::vector<std::uint32_t>>(old, missing_atom_v)); // it has ended
   CHECK(db->get(a)->received_chunks == 0);
   CHECK(db->get(a)->chunk_size == 0);
   CHECK(source() == std::string(25, '\0'));
