@@ -1,5 +1,7 @@
 #include "media/picture_ladder.hpp"
 
+#include <algorithm>
+
 namespace vp::media {
 
 namespace {
@@ -25,12 +27,25 @@ std::string turning_filters(const video_stream& video) {
 
 } // namespace
 
+std::vector<std::size_t> scaling_sources(const std::vector<int>& sides) {
+  std::vector<std::size_t> from;
+  for (std::size_t i = 0; i < sides.size(); ++i) {
+    std::size_t best = i == 0 ? 0 : i - 1;
+    while (best > 0 && 2 * sides[best] < 3 * sides[i])
+      --best;
+    from.push_back(best);
+  }
+  return from;
+}
+
 picture_ladder::picture_ladder(const plan& plan, const colour& to) : time_base_{1, static_cast<int>(plan.timescale)} {
   const auto& video = *plan.source.video;
   turn_ = turning_filters(video);
+  std::vector<int> sides;
   for (const auto& rendition : plan.renditions) {
     if (rendition.kind != media_kind::video)
       continue;
+    sides.push_back(std::min(rendition.width, rendition.height));
     if (!steps_.empty()) {
       steps_.emplace_back(rendition.width, rendition.height, to);
       continue;
@@ -40,12 +55,13 @@ picture_ladder::picture_ladder(const plan& plan, const colour& to) : time_base_{
     lying_height_ = turned ? rendition.width : rendition.height;
     steps_.emplace_back(lying_width_, lying_height_, to);
   }
+  from_ = scaling_sources(sides);
 }
 
 result<std::vector<frame_ptr>> picture_ladder::run(const AVFrame& frame, std::size_t rungs) {
   std::vector<frame_ptr> pictures;
   for (std::size_t i = 0; i < rungs; ++i) {
-    auto picture = i == 0 ? largest(frame) : steps_[i].run(*pictures.back());
+    auto picture = i == 0 ? largest(frame) : steps_[i].run(*pictures[from_[i]]);
     if (!picture)
       return tl::unexpected(picture.error());
     pictures.push_back(std::move(*picture));

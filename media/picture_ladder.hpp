@@ -10,9 +10,13 @@
 
 namespace vp::media {
 
+/// Which rung each rung's picture is scaled from, by their short sides from the largest on: the smallest of those above
+/// that is at least one and a half times its size, else the largest. A smaller picture costs less to scale, but one of
+/// nearly the same size is blurred a second time. The first is its own.
+std::vector<std::size_t> scaling_sources(const std::vector<int>& sides);
+
 /// Makes the pictures of all rungs out of one decoded frame: the largest from the frame, upright and with square
-/// pixels, and each other one from the one above it, which costs little more than half and loses nothing that can be
-/// seen.
+/// pixels, and each other one from a rung above it.
 class picture_ladder {
 public:
   picture_ladder(const plan& plan, const colour& to);
@@ -25,6 +29,7 @@ private:
   result<frame_ptr> upright(frame_ptr picture);
 
   std::vector<scaler> steps_;
+  std::vector<std::size_t> from_;  ///< for each step, whose picture it scales
   std::optional<scaler> hdr_step_; ///< in place of the first, for frames that are tone-mapped then
   std::optional<tone_map> tone_map_;
   int lying_width_ = 0; ///< of the largest rung, as the frame lies

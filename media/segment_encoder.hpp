@@ -11,7 +11,7 @@
 
 namespace vp::media {
 
-/// Encodes segments of one video, each for itself: decode once, scale every rung from the one above, one
+/// Encodes segments of one video, each for itself: decode once, scale every rung from one above, one
 /// single-threaded encoder a rung. Which segments come, in which order and on which machine makes no difference to the
 /// bytes.
 ///

@@ -26,17 +26,30 @@ constexpr int buffer_seconds = 2;
 /// No keyframes but the first and at scene cuts; nothing that depends on the processor, the threads or other segments.
 constexpr const char* x264_parameters = "keyint=infinite:open-gop=0:stitchable=1:scenecut=40:cpu-independent=1";
 
+/// Small pictures cost little, so they get the trellis that the quicker presets do without.
+constexpr const char* trellis = ":trellis=1";
+constexpr int small_side = 480;
+bool wants_trellis(const std::string& preset, int side) {
+  return side <= small_side && (preset == "superfast" || preset == "veryfast");
+}
+
 void set_options(AVCodecContext& context, dictionary& options, const plan& plan, const rendition& rendition,
                  const std::string& more) {
   context.rc_max_rate = static_cast<std::int64_t>(rendition.bitrate * peak);
   context.rc_buffer_size = rendition.bitrate * buffer_seconds;
   options.set("profile", "high");
   if (rendition.encoder == x264) {
+    const int side = std::min(rendition.width, rendition.height);
+    std::string parameters = x264_parameters;
+    if (wants_trellis(plan.preset, side))
+      parameters += trellis;
+    if (!more.empty())
+      parameters += ":" + more;
     options.set("preset", plan.preset.c_str());
-    options.set("crf", fmt::format("{}", plan.crf).c_str());
+    options.set("crf", fmt::format("{}", rung_crf(plan.crf, side)).c_str());
     options.set("forced-idr", 1);
     options.set("a53cc", 0);
-    options.set("x264-params", (x264_parameters + (more.empty() ? more : ":" + more)).c_str());
+    options.set("x264-params", parameters.c_str());
     return;
   }
   context.bit_rate = rendition.bitrate; // the others have no quality that is constant
@@ -49,6 +62,13 @@ void set_options(AVCodecContext& context, dictionary& options, const plan& plan,
 }
 
 } // namespace
+
+double rung_crf(double crf, int side) {
+  constexpr double least = 1; // below it x264 is lossless, which the profile forbids
+  if (side > small_side || side < 240 || crf < least)
+    return crf;
+  return std::max(least, crf + (side > 360 ? -0.2 : 0.2));
+}
 
 video_encoder::video_encoder(codec_context context) : context_(std::move(context)) {}
 

@@ -11,6 +11,11 @@
 
 namespace vp::media {
 
+/// The CRF of a rung with this short side, where the plan says `crf`. Measured on a film at veryfast, so that each file
+/// comes near the size that FFmpeg's command line gives it at `crf`: how a picture was scaled and the trellis change
+/// the size.
+double rung_crf(double crf, int side);
+
 /// Encodes one segment of one rendition as a closed group of pictures, with a single thread.
 class video_encoder {
 public:

@@ -130,6 +130,38 @@ std::array<double, 3> colour_at(const player::picture& p, double left, double to
           mean(p.v, (p.width + 1) / 2, (p.height + 1) / 2, left, top, right, bottom)};
 }
 
+/// The bytes of a second of moving noise.
+std::vector<unsigned char> encoded(const plan& plan, const rendition& rendition, const std::string& more = {}) {
+  auto encoder = video_encoder::open(plan, rendition, {}, more);
+  REQUIRE(encoder);
+  std::mt19937 random(1);
+  std::vector<unsigned char> noise(512);
+  std::generate(noise.begin(), noise.end(), [&] { return static_cast<unsigned char>(random() % 40); });
+  const auto frame = make_frame();
+  frame->width = rendition.width;
+  frame->height = rendition.height;
+  frame->format = AV_PIX_FMT_YUV420P;
+  for (int i = 0; i < 25; ++i) {
+    REQUIRE(av_frame_get_buffer(frame.get(), 0) >= 0);
+    for (int plane = 0; plane < 3; ++plane)
+      for (int y = 0; y < (plane == 0 ? rendition.height : rendition.height / 2); ++y)
+        for (int x = 0; x < (plane == 0 ? rendition.width : rendition.width / 2); ++x)
+          frame->data[plane][y * frame->linesize[plane] + x] = static_cast<unsigned char>(
+              (x * 3 + i * 5) % 160 + y % 50 + noise[static_cast<std::size_t>(x * 7 + y * 31 + i * 3) % 512]);
+    frame->pts = i * 512;
+    REQUIRE((*encoder)->push(*frame));
+    av_buffer_unref(&frame->buf[0]);
+    av_buffer_unref(&frame->buf[1]);
+    av_buffer_unref(&frame->buf[2]);
+  }
+  auto samples = (*encoder)->finish(25 * 512);
+  REQUIRE(samples);
+  std::vector<unsigned char> bytes;
+  for (const auto& sample : *samples)
+    bytes.insert(bytes.end(), sample.data.begin(), sample.data.end());
+  return bytes;
+}
+
 } // namespace
 
 TEST_CASE("the film clip: every frame, and the same bytes in any order") {
@@ -252,40 +284,52 @@ TEST_CASE("x264 makes the same bytes whatever the processor can do") {
   const auto source = opened(clips::make("for-flags.mp4", pictures(426, 240, "25", 25) + " " + x264));
   const auto made = analyzed(*source);
   const auto& rendition = made.plan.renditions.front();
-  const auto encoded = [&](const std::string& more) {
-    auto encoder = video_encoder::open(made.plan, rendition, {}, more);
-    REQUIRE(encoder);
-    std::mt19937 random(1);
-    std::vector<unsigned char> noise(512);
-    std::generate(noise.begin(), noise.end(), [&] { return static_cast<unsigned char>(random() % 40); });
-    const auto frame = make_frame();
-    frame->width = rendition.width;
-    frame->height = rendition.height;
-    frame->format = AV_PIX_FMT_YUV420P;
-    for (int i = 0; i < 25; ++i) {
-      REQUIRE(av_frame_get_buffer(frame.get(), 0) >= 0);
-      for (int plane = 0; plane < 3; ++plane)
-        for (int y = 0; y < (plane == 0 ? rendition.height : rendition.height / 2); ++y)
-          for (int x = 0; x < (plane == 0 ? rendition.width : rendition.width / 2); ++x)
-            frame->data[plane][y * frame->linesize[plane] + x] = static_cast<unsigned char>(
-                (x * 3 + i * 5) % 160 + y % 50 + noise[static_cast<std::size_t>(x * 7 + y * 31 + i * 3) % 512]);
-      frame->pts = i * 512;
-      REQUIRE((*encoder)->push(*frame));
-      av_buffer_unref(&frame->buf[0]);
-      av_buffer_unref(&frame->buf[1]);
-      av_buffer_unref(&frame->buf[2]);
-    }
-    auto samples = (*encoder)->finish(25 * 512);
-    REQUIRE(samples);
-    std::vector<unsigned char> bytes;
-    for (const auto& sample : *samples)
-      bytes.insert(bytes.end(), sample.data.begin(), sample.data.end());
-    return bytes;
+  const auto best = encoded(made.plan, rendition);
+  CHECK((encoded(made.plan, rendition, "asm=0") == best));
+  CHECK((encoded(made.plan, rendition, "asm=sse2") == best));
+  // Or this test would tell nothing.
+  CHECK(
+      (encoded(made.plan, rendition, "cpu-independent=0:asm=0") != encoded(made.plan, rendition, "cpu-independent=0")));
+}
+
+TEST_CASE("small rungs get a trellis, and a CRF of their own") {
+  plan plan;
+  plan.timescale = 12800;
+  plan.frame_rate = {25, 1};
+  const auto with = [&](const std::string& preset, double crf, int width, int height, const std::string& more = {}) {
+    plan.preset = preset;
+    plan.crf = crf;
+    rendition rung;
+    rung.encoder = "libx264";
+    rung.width = width;
+    rung.height = height;
+    rung.bitrate = 50'000'000; // so that no limit of the rate is met
+    return encoded(plan, rung, more);
   };
-  const auto best = encoded({});
-  CHECK((encoded("asm=0") == best));
-  CHECK((encoded("asm=sse2") == best));
-  CHECK((encoded("cpu-independent=0:asm=0") != encoded("cpu-independent=0"))); // or this test would tell nothing
+  const auto trellis = [&](const std::string& preset, int width, int height) {
+    const auto usual = with(preset, 21, width, height);
+    for (const int level : {0, 1, 2})
+      if (with(preset, 21, width, height, fmt::format("trellis={}", level)) == usual)
+        return level;
+    return -1;
+  };
+  CHECK(trellis("veryfast", 1280, 720) == 0);
+  CHECK(trellis("veryfast", 854, 480) == 1);
+  CHECK(trellis("veryfast", 480, 854) == 1); // upright
+  CHECK(trellis("veryfast", 256, 144) == 1);
+  CHECK(trellis("superfast", 256, 144) == 1);
+  CHECK(trellis("ultrafast", 256, 144) == 0); // for whoever wants nothing but speed
+  CHECK(trellis("slower", 256, 144) == 2);    // which is better still
+
+  CHECK(rung_crf(21, 720) == 21);
+  CHECK(rung_crf(21, 480) == Approx(20.8));
+  CHECK(rung_crf(21, 360) == Approx(21.2));
+  CHECK(rung_crf(21, 144) == 21);
+  CHECK(rung_crf(1, 480) == 1); // not lossless
+  CHECK(rung_crf(0, 360) == 0);
+  // It is what is encoded with.
+  CHECK((with("veryfast", 1.2, 854, 480) == with("veryfast", 1, 854, 480)));
+  CHECK((with("veryfast", 1.2, 1280, 720) != with("veryfast", 1, 1280, 720)));
 }
 
 TEST_CASE("pictures that are lost to a clock that jumps back are told") {
