@@ -9,11 +9,11 @@ namespace vp::kafka {
 
 namespace {
 
-/// Of properties for the other kind of client, and of those whose experimental or deprecated state we know of.
+/// Warnings of properties for the other kind of client, and of an experimental one that we chose.
 bool is_noise(std::string_view facility, std::string_view text) {
   return facility == "CONFWARN"
          && (text.find(" property and will be ignored by this ") != std::string_view::npos
-             || text.starts_with("Configuration property enable.gapless.guarantee is experimental"));
+             || text.find(" enable.gapless.guarantee is experimental") != std::string_view::npos);
 }
 
 void write_log(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
@@ -78,8 +78,7 @@ result<handle<const rd_kafka_metadata_t>> client::metadata(rd_kafka_topic_t* top
     while (const auto event = poll(std::chrono::milliseconds(0)))
       if (rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_ERROR)
         told(event.get());
-    return tl::unexpected(
-        explain(code, topic ? std::string("asking for the topic ") + rd_kafka_topic_name(topic) : "asking a broker"));
+    return tl::unexpected(explain(code, std::string("asking for the topic ") + rd_kafka_topic_name(topic)));
   }
   answered();
   return handle<const rd_kafka_metadata_t>(answer);

@@ -49,8 +49,8 @@ public:
   /// The next event, or none within `limit`.
   handle<rd_kafka_event_t> poll(std::chrono::milliseconds limit);
 
-  /// The brokers that are there and, where one is given, the partitions of a topic, asked of a broker. For a client
-  /// that neither sends nor reads anything meanwhile: errors are taken from its queue.
+  /// A topic's partitions, asked of a broker. For a client that neither sends nor reads anything meanwhile: errors are
+  /// taken from its queue.
   result<handle<const rd_kafka_metadata_t>> metadata(rd_kafka_topic_t* topic, steady::time_point deadline);
 
   /// `code` in words, after what was being done and before what was last heard of the brokers.

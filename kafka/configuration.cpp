@@ -44,6 +44,7 @@ constexpr auto needed = std::to_array<property>({
 /// What is better than librdkafka's default; the user may know better still.
 constexpr auto preferred = std::to_array<property>({
     {"client.id", "vidpipeline"},
+    {"log.thread.name", "false"},
     {"linger.ms", "5"},
     // A message for a topic that is not there has failed before acknowledge_limit.
     {"topic.metadata.propagation.max.ms", "3000"},
@@ -85,11 +86,17 @@ struct guarded {
   std::optional<std::string> value;
 };
 
+std::string refusal(const std::string& name, const std::string& value, const guarded& guard) {
+  return "Configuration property \"" + name + "\" cannot be set to \"" + value + "\" here: \"" + guard.name
+         + (guard.value ? "\" has to be \"" + *guard.value + "\"" : "\" has to stay unset");
+}
+
 } // namespace
 
 result<handle<rd_kafka_conf_t>> configure(const settings& settings) {
   handle<rd_kafka_conf_t> conf(rd_kafka_conf_new());
   std::vector<guarded> guards;
+  guards.reserve(needed.size() + 2);
   const auto set_ours = [&](const char* name, const std::string& value) { return set(conf.get(), name, value); };
 
   for (const auto& [name, value] : preferred)
@@ -112,9 +119,7 @@ result<handle<rd_kafka_conf_t>> configure(const settings& settings) {
       return tl::unexpected(done.error());
     for (const auto& guard : guards)
       if (get(conf.get(), guard.name) != guard.value)
-        return fail(RD_KAFKA_RESP_ERR__INVALID_ARG,
-                    "Configuration property \"" + name + "\" cannot be set to \"" + value + "\" here: \"" + guard.name
-                        + (guard.value ? "\" has to be \"" + *guard.value + "\"" : "\" has to stay unset"));
+        return fail(RD_KAFKA_RESP_ERR__INVALID_ARG, refusal(name, value, guard));
   }
   return conf;
 }

@@ -17,7 +17,7 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr seconds revoke_limit{5};
-constexpr seconds leave_limit{10};
+constexpr seconds close_limit{5};
 constexpr seconds retry_after{1};
 
 /// In the middle of a rebalance, or after having missed one, commits are refused; what follows tells more.
@@ -28,6 +28,7 @@ bool is_of_rebalance(rd_kafka_resp_err_t code) {
 
 std::vector<std::int32_t> partitions_of(const rd_kafka_topic_partition_list_t& list) {
   std::vector<std::int32_t> out;
+  out.reserve(static_cast<std::size_t>(list.cnt));
   for (int i = 0; i < list.cnt; ++i)
     out.push_back(list.elems[i].partition);
   return out;
@@ -90,9 +91,8 @@ struct consumer::state {
     return client.explain(code, "committing offsets");
   }
 
-  /// All that is to be committed, within a limit.
-  void commit_now() {
-    const auto deadline = steady::now() + revoke_limit;
+  /// All that is to be committed.
+  void commit_now(steady::time_point deadline) {
     finish_commit(deadline);
     next_commit = {};
     start_commit();
@@ -121,7 +121,7 @@ struct consumer::state {
     }
     const bool lost = rd_kafka_assignment_lost(client.get());
     if (!lost)
-      commit_now();
+      commit_now(steady::now() + revoke_limit);
     for (const auto partition : set) {
       assigned.erase(partition);
       unwritten.erase(partition);
@@ -166,9 +166,11 @@ struct consumer::state {
   void close() {
     if (std::exchange(closed, true))
       return;
-    commit_now();
+    const auto deadline = steady::now() + close_limit;
+    commit_now(deadline);
+    if (remaining_ms(deadline) == 0)
+      return; // nobody answers: the group will miss us
     const handle<rd_kafka_queue_t> queue(rd_kafka_queue_get_consumer(client.get()));
-    const auto deadline = steady::now() + leave_limit;
     const handle<rd_kafka_error_t> failed(rd_kafka_consumer_close_queue(client.get(), queue.get()));
     while (!failed && !rd_kafka_consumer_closed(client.get()) && remaining_ms(deadline) > 0)
       if (const auto event = client.poll(milliseconds(100));

@@ -49,7 +49,8 @@ public:
   /// nothing.
   void commit(const std::vector<position>& next);
 
-  /// Writes what was committed and leaves the group; poll() gives nothing afterwards. Blocks, for 15 s at most.
+  /// Writes what was committed and leaves the group; poll() gives nothing afterwards. Blocks, for about 5 s at most.
+  /// Where something could not be written in time, librdkafka takes another `session.timeout.ms` to be destroyed.
   void close();
 
 private:

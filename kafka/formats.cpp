@@ -6,8 +6,8 @@
 #include <array>
 #include <charconv>
 #include <ctime>
-#include <limits>
 #include <system_error>
+#include <utility>
 
 namespace vp::kafka {
 
@@ -15,10 +15,10 @@ namespace {
 
 using nlohmann::json;
 
-constexpr int version = 1;
+constexpr std::uint64_t version = 1;
 constexpr int max_depth = 16;
 constexpr std::size_t max_letter_key = 1024;
-constexpr std::size_t max_letter_value = 16 * 1024;
+constexpr std::size_t max_letter_value = std::size_t{16} * 1024;
 constexpr std::size_t max_reason = 1024;
 
 bool is_video_hash(std::string_view text) {
@@ -55,9 +55,9 @@ parsed<json> parse_object(std::string_view text) {
   if (!object.is_object())
     return because("not a JSON object");
   if (const auto found = object.find("version"); found != object.end()) {
-    if (!found->is_number_integer() || *found < 1)
+    if (!found->is_number_unsigned() || *found == 0U)
       return because("\"version\" is not a whole number from 1 on");
-    if (*found > version)
+    if (found->get<std::uint64_t>() > version)
       return because("\"version\" is above " + std::to_string(version) + ": this program is too old for it");
   }
   return object;
@@ -141,7 +141,7 @@ parsed<event_message> parse_event(std::string_view value) {
   if (!object)
     return because(object.error());
   const auto id = object->find("id");
-  if (id == object->end() || !id->is_number_integer() || *id < 0 || *id > std::numeric_limits<std::int64_t>::max())
+  if (id == object->end() || !id->is_number_unsigned() || !std::in_range<std::int64_t>(id->get<std::uint64_t>()))
     return because("\"id\" is not a whole number from 0 on");
   auto hash = read_hash(*object);
   if (!hash)

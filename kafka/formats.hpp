@@ -19,7 +19,7 @@ template <class T>
 using parsed = tl::expected<T, std::string>;
 
 /// No job is larger.
-inline constexpr std::size_t max_job_size = 64 * 1024;
+inline constexpr std::size_t max_job_size = std::size_t{64} * 1024;
 
 /// `{"version":1,"video_hash":"<64 lower-case hex digits>","video_path":"..."}`. The path is for people and may be
 /// absent, the version as well (it is 1 then). Unknown fields are ignored.

@@ -141,14 +141,14 @@ struct producer::state {
   log_callback log;
   std::optional<kafka::client> client; // none after a failure
 
-  result<void> connected() {
-    if (client)
-      return {};
-    auto fresh = connect(settings, log);
-    if (!fresh)
-      return tl::unexpected(fresh.error());
-    client = std::move(*fresh);
-    return {};
+  result<kafka::client*> connected() {
+    if (!client) {
+      auto fresh = connect(settings, log);
+      if (!fresh)
+        return tl::unexpected(fresh.error());
+      client = std::move(*fresh);
+    }
+    return &*client;
   }
 };
 
@@ -165,13 +165,14 @@ result<producer> producer::open(const settings& settings, log_callback log) {
 }
 
 producer::outcome producer::send(std::span<const message> batch) {
-  if (auto connected = state_->connected(); !connected)
+  const auto connected = state_->connected();
+  if (!connected)
     return {0, connected.error()};
-  delivery delivery(*state_->client, batch);
+  delivery delivery(**connected, batch);
   auto result = delivery.run(steady::now() + acknowledge_limit);
   if (delivery.is_spoilt()) {
     // Without waiting for what is under way: closing the connections ends it.
-    rd_kafka_purge(state_->client->get(),
+    rd_kafka_purge((*connected)->get(),
                    RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT | RD_KAFKA_PURGE_F_NON_BLOCKING);
     state_->client.reset();
   }
@@ -179,13 +180,18 @@ producer::outcome producer::send(std::span<const message> batch) {
 }
 
 result<std::string> producer::probe(std::chrono::milliseconds limit) {
-  if (auto connected = state_->connected(); !connected)
+  const auto connected = state_->connected();
+  if (!connected)
     return tl::unexpected(connected.error());
-  if (auto answer = state_->client->metadata(nullptr, steady::now() + limit); !answer)
+  auto& client = **connected;
+  // Of one topic, for the question about none is answered with all there are.
+  const handle<rd_kafka_topic_t> topic(
+      rd_kafka_topic_new(client.get(), state_->settings.events_topic.c_str(), nullptr));
+  if (auto answer = client.metadata(topic.get(), steady::now() + limit); !answer)
     return tl::unexpected(answer.error());
-  auto* id = rd_kafka_clusterid(state_->client->get(), 0);
+  auto* id = rd_kafka_clusterid(client.get(), 0);
   std::string text = id ? id : "";
-  rd_kafka_mem_free(state_->client->get(), id);
+  rd_kafka_mem_free(client.get(), id);
   return text;
 }
 

@@ -28,7 +28,7 @@ struct position {
 };
 
 /// Of a record's value that much is kept: a byte more than any job may have.
-inline constexpr std::size_t kept_value_size = 64 * 1024 + 1;
+inline constexpr std::size_t kept_value_size = std::size_t{64} * 1024 + 1;
 
 /// What was read.
 struct record {

@@ -71,7 +71,7 @@ result<void> check(const settings& settings) {
     rd_kafka_conf_set_resolve_cb(conf->get(), resolve_nothing);
     std::mutex mutex;
     std::string said; // of a broker's name it tells only its log
-    const auto listen = [&](int, std::string text) {
+    const auto listen = [&](int, const std::string& text) {
       const std::lock_guard lock(mutex);
       if (text.starts_with("BROKER: "))
         said = text.substr(text.find(' ') + 1);
