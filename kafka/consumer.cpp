@@ -167,11 +167,9 @@ struct consumer::state {
     if (std::exchange(closed, true))
       return;
     const auto deadline = steady::now() + close_limit;
-    commit_now(deadline);
-    if (remaining_ms(deadline) == 0)
-      return; // nobody answers: the group will miss us
     const handle<rd_kafka_queue_t> queue(rd_kafka_queue_get_consumer(client.get()));
     const handle<rd_kafka_error_t> failed(rd_kafka_consumer_close_queue(client.get(), queue.get()));
+    // All partitions are revoked on the way.
     while (!failed && !rd_kafka_consumer_closed(client.get()) && remaining_ms(deadline) > 0)
       if (const auto event = client.poll(milliseconds(100));
           event && rd_kafka_event_type(event.get()) == RD_KAFKA_EVENT_REBALANCE)

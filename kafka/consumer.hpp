@@ -50,7 +50,8 @@ public:
   void commit(const std::vector<position>& next);
 
   /// Writes what was committed and leaves the group; poll() gives nothing afterwards. Blocks, for about 5 s at most.
-  /// Where something could not be written in time, librdkafka takes another `session.timeout.ms` to be destroyed.
+  /// Where something could not be written by then, librdkafka clings to it until `session.timeout.ms` after this call,
+  /// and destruction takes as long.
   void close();
 
 private:
