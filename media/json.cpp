@@ -1,5 +1,7 @@
 #include "media/json.hpp"
 
+#include "media/ladder.hpp"
+
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
@@ -160,14 +162,22 @@ void read(const json& from, T& into, const std::string& path) {
 } // namespace
 
 std::string plan_to_json(const plan& plan) {
+  auto out = write(plan);
+  out["format"] = format_version;
   // What a file says of itself need not be UTF-8; a replaced byte is better than a lost plan.
-  return write(plan).dump(-1, ' ', false, json::error_handler_t::replace);
+  return out.dump(-1, ' ', false, json::error_handler_t::replace);
 }
 
 result<plan> plan_from_json(std::string_view text) {
   try {
     plan out;
-    read(json::parse(text), out, "plan");
+    const auto from = json::parse(text);
+    read(from, out, "plan");
+    const auto format = from.find("format");
+    if (format == from.end())
+      throw malformed{"plan.format is missing"};
+    if (*format != format_version)
+      throw malformed{"plan.format is another version's"};
     return out;
   } catch (const malformed& what) {
     return fail(errc::invalid_request, what.text);

@@ -13,9 +13,6 @@ namespace vp::media {
 
 namespace {
 
-/// Goes up whenever the same plan would give other bytes than before.
-constexpr int format_version = 2;
-
 struct step {
   int side;
   int bitrate;

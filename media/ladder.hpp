@@ -39,6 +39,9 @@ struct tick_rate {
 };
 result<tick_rate> choose_ticks(rational time_base);
 
+/// Goes up whenever the same plan would give other bytes than before.
+inline constexpr int format_version = 2;
+
 /// Names a rendition after all that its bytes depend on: the source's identity, the rest of the plan, and this version
 /// of the format.
 std::string rendition_id(const plan& plan, const rendition& rendition);

@@ -89,6 +89,7 @@ TEST_CASE("a plan with a field of another type is refused") {
     text[json::json_pointer(pointer)] = value;
     return text;
   };
+  check_wrong(change("/format", 1), "plan.format is another version's");
   check_wrong(change("/timescale", "90000"), "plan.timescale is not a whole number");
   check_wrong(change("/timescale", -1), "plan.timescale is out of range");
   check_wrong(change("/timescale", 1.5), "plan.timescale is not a whole number");
