@@ -238,6 +238,7 @@ private:
   void drop_events(const std::string& hash, std::initializer_list<const char*> kinds);
   enum class waiting_job : std::uint8_t { keep, replace };
   bool enqueue(const std::string& hash, waiting_job present);
+  std::uint32_t add_orphans();
   void forget_old_rows();
   std::vector<stored_fragment> fragments_of(std::int64_t id);
 

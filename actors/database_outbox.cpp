@@ -23,20 +23,25 @@ std::int64_t sql_id(std::uint64_t id) {
 
 result<std::uint32_t> database::enqueue_orphans() {
   return write([&]() -> result<std::uint32_t> {
-    std::vector<std::string> hashes;
-    for (auto& each = query(
-             "SELECT hash FROM videos WHERE status IN ('queued', 'processing') AND expires <= ?1 "
-             "AND enqueue_at <= ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE topic = 'job' AND state = 'waiting' "
-             "AND key = videos.hash)",
-             now());
-         each.executeStep();)
-      hashes.push_back(each.getColumn(0).getString());
-    std::uint32_t added = 0;
-    for (auto& hash : hashes)
-      added += enqueue(hash, waiting_job::keep) ? 1 : 0;
+    auto added = add_orphans();
     forget_old_rows();
     return added;
   });
+}
+
+std::uint32_t database::add_orphans() {
+  std::vector<std::string> hashes;
+  for (auto& each =
+           query("SELECT hash FROM videos WHERE status IN ('queued', 'processing') AND expires <= ?1 "
+                 "AND enqueue_at <= ?1 AND NOT EXISTS (SELECT 1 FROM outbox WHERE topic = 'job' AND state = 'waiting' "
+                 "AND key = videos.hash)",
+                 now());
+       each.executeStep();)
+    hashes.push_back(each.getColumn(0).getString());
+  std::uint32_t added = 0;
+  for (auto& hash : hashes)
+    added += enqueue(hash, waiting_job::keep) ? 1 : 0;
+  return added;
 }
 
 void database::forget_old_rows() {

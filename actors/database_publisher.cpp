@@ -39,8 +39,10 @@ result<void> database::take_lease(const std::string& owner, const std::string& c
             now() + to_milliseconds(lifetime), cluster, now())
         != 1)
       return vp::fail(errc::conflict, "another server publishes the outbox");
-    if (known != cluster)
+    if (known != cluster) {
       run(nothing_is_published);
+      add_orphans();
+    }
     return {};
   });
 }
@@ -48,22 +50,21 @@ result<void> database::take_lease(const std::string& owner, const std::string& c
 result<publication> database::next_publication(const std::string& owner, const std::string& cluster,
                                                std::chrono::nanoseconds lifetime, std::uint32_t limit) {
   return guarded([&]() -> result<publication> {
-    if (auto mine = take_lease(owner, cluster, lifetime); !mine)
-      return tl::unexpected(mine.error());
     publication next;
-    for (auto& each = query("SELECT id, topic = 'job', key, kind, payload FROM outbox "
-                            "WHERE id > (SELECT published FROM publisher) AND state = 'waiting' ORDER BY id LIMIT ?",
-                            limit);
-         each.executeStep();)
-      next.rows.push_back({static_cast<std::uint64_t>(each.getColumn(0).getInt64()), each.getColumn(1).getInt() != 0,
-                           each.getColumn(2).getString(), each.getColumn(3).getString(),
-                           each.getColumn(4).getString()});
-    next.waiting = next.rows.size();
-    if (next.rows.size() == limit) {
-      auto& all = query("SELECT COUNT(*) FROM outbox WHERE id > (SELECT published FROM publisher)");
-      all.executeStep();
-      next.waiting = static_cast<std::uint64_t>(all.getColumn(0).getInt64());
+    if (!cluster.empty()) {
+      if (auto mine = take_lease(owner, cluster, lifetime); !mine)
+        return tl::unexpected(mine.error());
+      for (auto& each = query("SELECT id, topic = 'job', key, kind, payload FROM outbox "
+                              "WHERE id > (SELECT published FROM publisher) AND state = 'waiting' ORDER BY id LIMIT ?",
+                              limit);
+           each.executeStep();)
+        next.rows.push_back({static_cast<std::uint64_t>(each.getColumn(0).getInt64()), each.getColumn(1).getInt() != 0,
+                             each.getColumn(2).getString(), each.getColumn(3).getString(),
+                             each.getColumn(4).getString()});
     }
+    auto& all = query("SELECT COUNT(*) FROM outbox WHERE id > (SELECT published FROM publisher) AND state = 'waiting'");
+    all.executeStep();
+    next.waiting = static_cast<std::uint64_t>(all.getColumn(0).getInt64());
     return next;
   });
 }

@@ -181,7 +181,8 @@ using catalog_actor = caf::typed_actor<
 
     // Kafka: the rows of the outbox to be published next, at most so many, for the one process that holds the lease:
     // owner, the id of the Kafka cluster, how long the lease lives from now on. `conflict` while another one holds it.
-    // A cluster that is not the one before knows none of the jobs: they are enqueued again.
+    // A cluster that is not the one before knows none of the jobs: they are enqueued again. Without a cluster (empty)
+    // there is no lease and nothing to publish, only the count of what waits.
     caf::replies_to<publish_atom, std::string, std::string, caf::timespan, std::uint32_t>::with<publication>,
     // Everything up to this id is published; its jobs leave the outbox. `stale` when the lease has passed on.
     caf::replies_to<publish_atom, std::string, std::uint64_t>::with<void>,

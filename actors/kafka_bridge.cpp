@@ -122,6 +122,7 @@ bool kafka_bridge_state::open() {
 void kafka_bridge_state::poll() {
   constexpr int most_at_once = 500;
   auto going = true;
+  auto topic_is_gone = false;
   for (int i = 0; going && i < most_at_once; ++i) {
     pace();
     auto what = consumer_->poll(std::chrono::milliseconds::zero());
@@ -132,10 +133,27 @@ void kafka_bridge_state::poll() {
                      spdlog::info("kafka: partitions {} are ours", fmt::join(now.partitions, ", "));
                    },
                    [&](const kafka::revoked& gone) { revoke(gone.partitions, gone.lost); },
-                   [&](const kafka::error& problem) { spdlog::warn("kafka: {}", problem.text); },
+                   [&](const kafka::error& problem) {
+                     spdlog::warn("kafka: {}", problem.text);
+                     topic_is_gone = topic_is_gone || problem.code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+                   },
                },
                what);
   }
+  if (topic_is_gone)
+    leave();
+}
+
+/// Begins anew, as with a broker that was never seen before: it lost its data.
+void kafka_bridge_state::leave() {
+  consumer_->forget_commits();
+  consumer_.reset();
+  offsets_ = {};
+  for (auto& [id, one] : held_) {
+    one.places.clear();
+    one.taken = 0;
+  }
+  std::erase_if(held_, [](const auto& one) { return one.second.at == stage::waiting && one.second.refused.empty(); });
 }
 
 void kafka_bridge_state::receive(kafka::record& record) {

@@ -85,6 +85,7 @@ private:
   void poll();
   void receive(kafka::record& record);
   void revoke(const std::vector<std::int32_t>& partitions, bool lost);
+  void leave();
   void pace();
   void commit();
 

@@ -4,6 +4,7 @@
 #include "actors/failpoint.hpp"
 #include "actors/kafka_log.hpp"
 #include "kafka/formats.hpp"
+#include "kafka/topics.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -12,6 +13,12 @@
 #include <vector>
 
 namespace vp {
+
+namespace {
+
+constexpr std::chrono::seconds topics_limit{2};
+
+} // namespace
 
 outbox_publisher_impl::behavior_type outbox_publisher(outbox_publisher_state::pointer self,
                                                       outbox_publisher_config config) {
@@ -50,6 +57,10 @@ void outbox_publisher_state::look_after_broker() {
   auto cluster = producer_->probe(std::chrono::duration_cast<std::chrono::milliseconds>(config_.probe_limit));
   if (!cluster)
     return lost_broker(cluster.error().text);
+  // Also those of a broker that lost its data; the consumer reads what is there.
+  if (!connected_)
+    if (auto topics = kafka::ensure_topics(config_.kafka, topics_limit); !topics)
+      return lost_broker(topics.error().text);
   cluster_ = std::move(*cluster);
   if (!std::exchange(connected_, true))
     spdlog::info("kafka: connected to {}, cluster {}", config_.kafka.brokers, cluster_);
@@ -61,6 +72,7 @@ void outbox_publisher_state::lost_broker(const std::string& why) {
   if (std::exchange(connected_, false) || detail_ != why)
     spdlog::warn("kafka: {}; uploads go on, jobs and events wait", why);
   detail_ = why;
+  producer_.reset(); // a new one asks anew which cluster that is
   config_.metrics->kafka_connected.Set(0);
 }
 
@@ -71,16 +83,14 @@ queue_status outbox_publisher_state::status() const {
 // -- rows -----------------------------------------------------------------------------------------
 
 void outbox_publisher_state::publish() {
-  if (!connected_)
-    return;
   if (std::exchange(asking_, true)) {
     again_ = true;
     return;
   }
   again_ = false;
   self_
-      ->request(config_.catalog, config_.deadline, publish_atom_v, config_.owner, cluster_, config_.lease,
-                config_.batch)
+      ->request(config_.catalog, config_.deadline, publish_atom_v, config_.owner, connected_ ? cluster_ : std::string{},
+                config_.lease, config_.batch)
       .then(
           [this](const publication& next) {
             asking_ = false;
@@ -98,7 +108,7 @@ void outbox_publisher_state::publish() {
 void outbox_publisher_state::send(const publication& next) {
   unpublished_ = next.waiting;
   config_.metrics->unpublished.Set(static_cast<double>(unpublished_));
-  if (next.rows.empty())
+  if (next.rows.empty() || !connected_)
     return;
   failpoint("before-publish");
   std::vector<kafka::message> messages;

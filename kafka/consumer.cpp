@@ -208,6 +208,10 @@ void consumer::pause() {
     state_->set_paused(state_->assigned, true);
 }
 
+void consumer::forget_commits() {
+  state_->unwritten.clear();
+}
+
 void consumer::resume() {
   if (std::exchange(state_->paused, false))
     state_->set_paused(state_->assigned, false);

@@ -49,6 +49,9 @@ public:
   /// nothing.
   void commit(const std::vector<position>& next);
 
+  /// What was committed and is not written yet must not be written any more: it speaks of a topic that is gone.
+  void forget_commits();
+
   /// Writes what was committed and leaves the group; poll() gives nothing afterwards. Blocks, for about 5 s at most.
   /// Where something could not be written by then, librdkafka clings to it until `session.timeout.ms` after this call,
   /// and destruction takes as long.

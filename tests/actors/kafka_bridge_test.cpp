@@ -295,6 +295,7 @@ TEST_CASE_METHOD(kafka_fixture, "while the broker is away everything waits, and 
   REQUIRE(status);
   CHECK(status->kind == "kafka");
   CHECK_FALSE(status->detail.empty());
+  CHECK(status->unpublished > 0);
   CHECK(db->get(a)->status == video_status::queued);
   cluster.up();
   REQUIRE(eventually([&] { return log->size() == 1; }, 60s));
@@ -306,7 +307,7 @@ TEST_CASE_METHOD(kafka_fixture, "one of two publishers publishes, and the other 
   auto second = start_publisher("other");
   queued(a);
   REQUIRE(eventually([&] { return published_kinds(a).size() == 2; }));
-  auto holder = db->next_publication("me", "", 15s, 1) ? publisher : second;
+  auto holder = db->next_publication("me", "any", 15s, 1) ? publisher : second;
   caf::anon_send_exit(holder, caf::exit_reason::kill);
   run();
   queued(b);
