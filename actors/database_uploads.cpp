@@ -199,8 +199,8 @@ result<video> database::retry(const std::string& hash) {
     run("UPDATE videos SET status = 'queued', error = '', attempts = 0, plan = '', segments = '', progress = '', "
         "epoch = 0, expires = 0, updated_at = ? WHERE id = ?",
         now(), video.id);
-    // A job still in somebody's hands is not this one.
     run("DELETE FROM outbox WHERE topic = 'job' AND state = 'dead' AND key = ?", hash);
+    // A job still in somebody's hands is not this one.
     enqueue(hash, waiting_job::replace);
     emit("queued", hash, video_status::queued);
     return reread(hash);

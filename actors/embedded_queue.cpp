@@ -1,6 +1,7 @@
 #include "actors/embedded_queue.hpp"
 
 #include "actors/error.hpp"
+#include "actors/orphans.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -40,7 +41,7 @@ embedded_queue_impl::behavior_type embedded_queue_state::make_behavior(embedded_
         self_->delayed_send(self_, config_.poll, tick_atom_v);
       },
       [this](orphans_atom) {
-        look_for_orphans();
+        look_for_orphans(self_, config_.catalog, config_.deadline);
         self_->delayed_send(self_, config_.orphans_interval, orphans_atom_v);
       },
   };
@@ -144,16 +145,6 @@ void embedded_queue_state::tell_catalog(std::uint64_t id) {
     self_->request(catalog, deadline, later_atom_v, id, off->after, off->reason).then(told("later"), failed);
   else
     self_->request(catalog, deadline, dead_atom_v, id, std::get<given_up>(ended.how).reason).then(told("dead"), failed);
-}
-
-void embedded_queue_state::look_for_orphans() {
-  self_->request(config_.catalog, config_.deadline, orphans_atom_v)
-      .then(
-          [](std::uint32_t count) {
-            if (count > 0)
-              spdlog::info("queue: {} videos had work to do and no job", count);
-          },
-          [](const caf::error& problem) { spdlog::warn("queue: {}", from_caf(problem).text); });
 }
 
 } // namespace vp

@@ -65,7 +65,6 @@ private:
   void deliver(const std::vector<job>& due);
   void end(std::uint64_t id, ending how);
   void tell_catalog(std::uint64_t id);
-  void look_for_orphans();
 
   pointer self_;
   embedded_queue_config config_;

@@ -3,6 +3,7 @@
 #include "actors/error.hpp"
 #include "actors/failpoint.hpp"
 #include "actors/kafka_log.hpp"
+#include "actors/orphans.hpp"
 #include "kafka/formats.hpp"
 #include "kafka/topics.hpp"
 
@@ -76,7 +77,7 @@ kafka_bridge_impl::behavior_type kafka_bridge_state::make_behavior(kafka_bridge_
         self_->delayed_send(self_, config_.poll, tick_atom_v);
       },
       [this](orphans_atom) {
-        look_for_orphans();
+        look_for_orphans(self_, config_.catalog, config_.deadline);
         self_->delayed_send(self_, config_.orphans_interval, orphans_atom_v);
       },
   };
@@ -358,16 +359,6 @@ void kafka_bridge_state::end(std::uint64_t id) {
     held_.emplace(++last_id_, std::move(next));
   }
   dispatch();
-}
-
-void kafka_bridge_state::look_for_orphans() {
-  self_->request(config_.catalog, config_.deadline, orphans_atom_v)
-      .then(
-          [](std::uint32_t count) {
-            if (count > 0)
-              spdlog::info("queue: {} videos had work to do and no job", count);
-          },
-          [](const caf::error& problem) { spdlog::warn("queue: {}", from_caf(problem).text); });
 }
 
 } // namespace vp

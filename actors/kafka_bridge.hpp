@@ -98,7 +98,6 @@ private:
   void bury(std::uint64_t id);
   void end(std::uint64_t id);
   void give_back(held_job& which);
-  void look_for_orphans();
 
   held_job* find(std::uint64_t id, stage at);
 

@@ -1,12 +1,13 @@
-/// Jobs per second through the durable queue, without any transcoding: a backlog of videos that were just finalized, and a
-/// consumer that acknowledges each job as soon as it has it. With the address of a Kafka broker as its argument over
-/// Kafka, else over the embedded queue. What is left of a job in the database and at the broker is the real thing.
+/// Jobs per second through the durable queue, without any transcoding: a backlog of videos that were just finalized,
+/// and a consumer that acknowledges each job as soon as it has it. With the address of a Kafka broker as its argument
+/// over Kafka, else over the embedded queue. What is left of a job in the database and at the broker is the real thing.
 
 #include "actors/catalog.hpp"
 #include "actors/embedded_queue.hpp"
 #include "actors/kafka_bridge.hpp"
 #include "actors/outbox_publisher.hpp"
 #include "actors/pipeline.hpp"
+#include "tests/support/temporary_folder.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -14,7 +15,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <future>
 #include <optional>
 #include <string>
@@ -61,10 +61,6 @@ vp::job_consumer::behavior_type acknowledging(vp::job_consumer::pointer self, vp
 class queue_run {
 public:
   explicit queue_run(std::optional<vp::kafka::settings> kafka) : kafka_(std::move(kafka)) {
-    auto pattern = (std::filesystem::temp_directory_path() / "vidpipeline-bench-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr)
-      fail("no temporary folder");
-    folder_ = vp::data_folder{pattern};
     must(vp::make_folder(folder_.uploads()));
     auto db = must(vp::database::open(folder_.database()));
     for (std::uint32_t i = 0; i < backlog; ++i) {
@@ -82,7 +78,6 @@ public:
     for (auto& each : actors_)
       caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
     system_.await_all_actors_done();
-    std::filesystem::remove_all(folder_.root());
   }
 
   seconds time() {
@@ -122,7 +117,8 @@ private:
   }
 
   std::optional<vp::kafka::settings> kafka_;
-  vp::data_folder folder_;
+  vp::test::temporary_folder where_; // declared before all who write there
+  vp::data_folder folder_{where_.path()};
   vp::system_config config_;
   caf::actor_system system_{config_};
   std::vector<caf::actor> actors_;

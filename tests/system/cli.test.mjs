@@ -1,7 +1,7 @@
 // The program as a client and how it is configured, from outside: what it prints and the status it ends with.
 
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { access, readFile, writeFile } from 'node:fs/promises';
 import http from 'node:http';
@@ -9,16 +9,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { Network } from '../support/network.mjs';
-import { folderFor, makeClip, program, root, Server, until } from '../support/vidpipeline.mjs';
-
-/** Runs `vidpipeline WORDS...` to its end. */
-function vidpipeline(words, { environment = {}, cwd } = {}) {
-  return new Promise((resolve) => {
-    execFile(program, words, { cwd, env: { ...process.env, ...environment } }, (problem, stdout, stderr) => {
-      resolve({ status: problem ? problem.code : 0, stdout, stderr });
-    });
-  });
-}
+import { folderFor, makeClip, program, root, Server, until, vidpipeline } from '../support/vidpipeline.mjs';
 
 /** A client of `server`: runs a command against it. */
 function clientOf(server) {

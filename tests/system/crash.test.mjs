@@ -6,7 +6,7 @@ import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 
-import { digests, folderFor, makeClip, run, Server, soak } from '../support/vidpipeline.mjs';
+import { digests, folderFor, makeClip, rows, Server, soak } from '../support/vidpipeline.mjs';
 
 const rounds = soak ? 50 : 4;
 
@@ -55,13 +55,6 @@ test(`killed at ${rounds} random moments, the same files each time`, { timeout: 
     });
   }
 });
-
-/** What a query finds in the database of a data folder. */
-async function rows(data, query) {
-  const script =
-    'import json, sqlite3, sys; print(json.dumps(sqlite3.connect(sys.argv[1]).execute(sys.argv[2]).fetchall()))';
-  return JSON.parse((await run('python3', ['-c', script, path.join(data, 'vidpipeline.db'), query])).stdout);
-}
 
 test('SIGTERM puts back what is in flight and ends in 10 s', { timeout: 120_000 }, async (t) => {
   const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 30, size: '1280x720' });
