@@ -96,6 +96,10 @@ CREATE TABLE publisher (
 );
 INSERT INTO publisher VALUES ('', 0, '', 0);
 )sql",
+    R"sql(
+-- A video that is to be tried alone has its turn next: until when the others wait for it.
+ALTER TABLE videos ADD COLUMN turn_until INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 constexpr auto columns = "id, hash, title, description, mime_type, fingerprint, file_size, total_chunks, "

@@ -129,7 +129,7 @@ private:
 
   database(const std::filesystem::path& path, database_options options);
 
-  bool must_wait_alone(const row& which);
+  bool must_wait(const row& which);
   void migrate();
   std::int64_t now() const;
 

@@ -2,6 +2,7 @@
 #include "actors/json.hpp"
 
 #include <cmath>
+#include <limits>
 
 namespace vp {
 
@@ -9,6 +10,8 @@ namespace {
 
 /// Starts without a fragment in between; the next one gives the video up.
 constexpr std::uint32_t max_attempts = 3;
+/// A job that waits for its turn asks more often than this.
+constexpr std::chrono::seconds longest_turn{10};
 
 std::int64_t milliseconds(std::chrono::nanoseconds x) {
   return std::chrono::duration_cast<std::chrono::milliseconds>(x).count();
@@ -84,18 +87,29 @@ void database::set_failed(const row& which, const std::string& reason) {
 
 /// Whoever ends the process takes every job in it along, and the count of starts can't tell which of them it was. So a
 /// last start is made beside none that has yet to store a fragment, and none begins beside it until it stores one.
-bool database::must_wait_alone(const row& which) {
+/// Whoever has to wait for that has the next turn, the oldest first, or others could begin for ever.
+bool database::must_wait(const row& which) {
+  auto id = which.video.id;
   auto& others = query("SELECT coalesce(max(attempts), 0) FROM videos WHERE id <> ? AND status = 'processing' "
                        "AND epoch <> 0 AND expires > ?",
-                       which.video.id, now());
+                       id, now());
   others.executeStep();
   auto most = others.getColumn(0).getUInt();
-  return most >= max_attempts || (most > 0 && which.video.attempts + 1 == max_attempts);
+  auto last_start = which.video.attempts + 1 == max_attempts;
+  auto& turns = query("SELECT 1 FROM videos WHERE id <> ? AND id < ? AND turn_until > ? "
+                      "AND status IN ('queued', 'processing') LIMIT 1",
+                      id, last_start ? id : std::numeric_limits<std::int64_t>::max(), now());
+  auto wait = turns.executeStep() || most >= max_attempts || (most > 0 && last_start);
+  if (last_start)
+    run("UPDATE videos SET turn_until = ? WHERE id = ?", wait ? now() + milliseconds(longest_turn) : 0, id);
+  return wait;
 }
 
 result<claimed_job> database::claim_job(const std::string& hash, const std::string& owner, const std::string& url,
                                         std::chrono::nanoseconds lifetime) {
-  auto answer = write([&]() -> result<std::optional<claimed_job>> {
+  // A refusal that is kept, and what it wrote with it, is a value of the transaction.
+  using outcome = result<claimed_job>;
+  auto answer = write([&]() -> result<outcome> {
     auto found = find(hash);
     if (!found)
       return tl::unexpected(found.error());
@@ -111,10 +125,10 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
       if (video.attempts >= max_attempts) {
         set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
                                + " times and ended each time without a result.");
-        return std::nullopt;
+        return outcome{vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often")};
       }
-      if (must_wait_alone(*found))
-        return vp::fail(errc::conflict, "a video that may have ended the server is tried alone");
+      if (must_wait(*found))
+        return outcome{vp::fail(errc::conflict, "a video that may have ended the server is tried alone")};
       epoch = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
       run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
           "updated_at = ? WHERE id = ?",
@@ -142,13 +156,11 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
     if (!changed)
       return tl::unexpected(changed.error());
     job.video = std::move(*changed);
-    return job;
+    return outcome{std::move(job)};
   });
   if (!answer)
     return tl::unexpected(answer.error());
-  if (!*answer)
-    return vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often");
-  return std::move(**answer);
+  return std::move(*answer);
 }
 
 result<std::string> database::owner_url(const std::string& hash) {

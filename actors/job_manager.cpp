@@ -91,11 +91,12 @@ void job_manager_state::finish(const job_outcome& outcome) {
   auto id = found->second.id;
   crashes_.erase(outcome.video_hash);
   config_.metrics->jobs(to_string(outcome.end)).Increment();
-  spdlog::info("job of {}: {} {}", outcome.video_hash, to_string(outcome.end), outcome.reason);
+  spdlog::log(outcome.end == job_end::busy ? spdlog::level::debug : spdlog::level::info, "job of {}: {} {}",
+              outcome.video_hash, to_string(outcome.end), outcome.reason);
   if (outcome.end == job_end::busy)
     later(id, config_.busy_wait, outcome.reason);
   else if (outcome.end == job_end::put_back)
-    later(id, draining_ ? caf::timespan::zero() : config_.busy_wait, outcome.reason);
+    later(id, draining_ ? caf::timespan::zero() : config_.put_back_wait, outcome.reason);
   else if (outcome.end == job_end::failed)
     self_->send(queue_, dead_atom_v, id, outcome.reason);
   else

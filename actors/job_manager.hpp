@@ -21,8 +21,10 @@ using job_starter = std::function<transcode_job_actor(const std::string& video_h
 struct job_manager_config {
   /// Jobs at once. More than there are encoders, so that one always has segments to give them.
   std::uint32_t concurrency = 4;
-  /// Until a job is tried again whose video another process works on, or that could not go on.
-  caf::timespan busy_wait = std::chrono::seconds(10);
+  /// Until a job is tried again whose video another process works on, or that waits for its turn.
+  caf::timespan busy_wait = std::chrono::seconds(2);
+  /// Until a job is tried again that could not go on.
+  caf::timespan put_back_wait = std::chrono::seconds(10);
   /// Until a job is tried again that ended without a word; doubled each time.
   caf::timespan crash_wait = std::chrono::seconds(5);
   caf::timespan longest_crash_wait = std::chrono::minutes(5);

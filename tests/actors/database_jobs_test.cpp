@@ -170,6 +170,42 @@ TEST_CASE_METHOD(test::storage, "a video that ends the server takes no other alo
   CHECK(db->claim_job(c, "process/c", "", 30s));
 }
 
+TEST_CASE_METHOD(test::storage, "videos that are to be tried alone have the next turns, the oldest first", "[database]") {
+  auto c = test::hash_of('c');
+  auto d = test::hash_of('d');
+  for (auto& each : {a, b, c, d})
+    queued(each);
+  for (auto start = 0; start < 2; ++start) {
+    claimed(a, "process/a" + std::to_string(start));
+    claimed(b, "process/b" + std::to_string(start));
+    wall += 31s; // it was killed
+  }
+  auto refused = [&](const std::string& video) {
+    auto answer = db->claim_job(video, "process/again", "", 30s);
+    return !answer && answer.error().code == errc::conflict;
+  };
+  auto before = claimed(c, "process/c");
+  CHECK(refused(b));
+  CHECK(refused(a));
+  CHECK(refused(d)); // else there would always be somebody
+  REQUIRE(db->store_fragments(before, some_fragments()));
+  CHECK(refused(b)); // a is older
+  auto first = claimed(a, "process/a2");
+  CHECK(refused(b));
+  REQUIRE(db->store_fragments(first, some_fragments()));
+  CHECK(refused(d));
+  SECTION("and then the others") {
+    auto second = claimed(b, "process/b2");
+    CHECK(refused(d));
+    REQUIRE(db->store_fragments(second, some_fragments()));
+    CHECK(db->claim_job(d, "process/d", "", 30s));
+  }
+  SECTION("a turn that nobody takes is over in a while") {
+    wall += 11s;
+    CHECK(db->claim_job(d, "process/d", "", 30s));
+  }
+}
+
 TEST_CASE_METHOD(test::storage, "the 4th start without a fragment in between ends the video as failed", "[database]") {
   queued(a);
   for (std::uint32_t start = 1; start <= 3; ++start) {

@@ -124,7 +124,7 @@ TEST_CASE_METHOD(manager_fixture, "each delivery starts a job, and its outcome i
       {job_end::completed, {"ack", 1, 0s}},
       {job_end::failed, {"dead", 1, 0s}},
       {job_end::cancelled, {"ack", 1, 0s}},
-      {job_end::busy, {"later", 1, 10s}},
+      {job_end::busy, {"later", 1, 2s}},
       {job_end::put_back, {"later", 1, 10s}},
   }));
   deliver(1, video_a);
@@ -144,7 +144,7 @@ TEST_CASE_METHOD(manager_fixture, "videos are worked on side by side, each by on
   CHECK(answers.empty());
   deliver(3, video_a); // Another one for the same video.
   CHECK(jobs.size() == 2);
-  CHECK(answers == std::vector<answer>{{"later", 3, 10s}});
+  CHECK(answers == std::vector<answer>{{"later", 3, 2s}});
   end(jobs[0], job_end::completed);
   deliver(3, video_a);
   CHECK(jobs.size() == 3);
