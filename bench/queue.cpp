@@ -4,6 +4,7 @@
 
 #include "actors/catalog.hpp"
 #include "actors/embedded_queue.hpp"
+#include "actors/error.hpp"
 #include "actors/kafka_bridge.hpp"
 #include "actors/outbox_publisher.hpp"
 #include "actors/pipeline.hpp"
@@ -18,6 +19,7 @@
 #include <future>
 #include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -43,9 +45,9 @@ T must(vp::result<T> from) {
     return std::move(*from);
 }
 
-/// From the first job to the last acknowledgement.
+/// Tells when the first job came, once it has acknowledged the last one.
 vp::job_consumer::behavior_type acknowledging(vp::job_consumer::pointer self, vp::job_queue_actor queue,
-                                              std::shared_ptr<std::promise<seconds>> all) {
+                                              std::shared_ptr<std::promise<clock_type::time_point>> all) {
   auto left = std::make_shared<std::uint32_t>(backlog);
   auto begin = std::make_shared<clock_type::time_point>();
   return {[=](vp::deliver_atom, const vp::job& job) {
@@ -53,7 +55,7 @@ vp::job_consumer::behavior_type acknowledging(vp::job_consumer::pointer self, vp
       *begin = clock_type::now();
     self->send(queue, vp::ack_atom_v, job.id);
     if (--*left == 0)
-      all->set_value(clock_type::now() - *begin);
+      all->set_value(*begin);
   }};
 }
 
@@ -80,14 +82,19 @@ public:
     system_.await_all_actors_done();
   }
 
+  /// From the first job until nothing is left of the last one, where the queue keeps its jobs.
   seconds time() {
-    auto all = std::make_shared<std::promise<seconds>>();
+    auto all = std::make_shared<std::promise<clock_type::time_point>>();
     auto consumer = keep(system_.spawn(acknowledging, queue_, all));
     caf::anon_send(queue_, vp::subscribe_atom_v, consumer, credit);
-    auto taken = all->get_future();
-    if (taken.wait_for(2min) != std::future_status::ready)
+    auto begun = all->get_future();
+    if (begun.wait_for(2min) != std::future_status::ready)
       fail("the jobs did not come");
-    return taken.get();
+    if (kafka_)
+      leave_group();
+    else
+      await_empty_outbox();
+    return clock_type::now() - begun.get();
   }
 
 private:
@@ -108,6 +115,24 @@ private:
     bridge.publisher = keep(system_.spawn<caf::detached>(vp::outbox_publisher, publisher));
     bridge.kafka = *kafka_;
     queue_ = keep(system_.spawn<caf::detached>(vp::kafka_bridge, bridge));
+  }
+
+  /// On its way out the bridge writes the last offsets.
+  void leave_group() {
+    caf::scoped_actor self{system_};
+    self->monitor(queue_);
+    self->send_exit(queue_, caf::exit_reason::user_shutdown);
+    self->receive([](const caf::down_msg&) {});
+  }
+
+  void await_empty_outbox() {
+    caf::scoped_actor self{system_};
+    for (auto empty = false; !empty;) {
+      std::this_thread::sleep_for(1ms);
+      self->request(catalog_, 1min, vp::jobs_atom_v, std::uint32_t{1})
+          .receive([&](const std::vector<vp::job>& left) { empty = left.empty(); },
+                   [](const caf::error& problem) { fail(vp::from_caf(problem).text); });
+    }
   }
 
   template <class Handle>
