@@ -125,7 +125,8 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
       if (video.attempts >= max_attempts) {
         set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
                                + " times and ended each time without a result.");
-        return outcome{vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often")};
+        return outcome{
+            vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often")};
       }
       if (must_wait(*found))
         return outcome{vp::fail(errc::conflict, "a video that may have ended the server is tried alone")};

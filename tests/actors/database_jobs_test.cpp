@@ -170,7 +170,8 @@ TEST_CASE_METHOD(test::storage, "a video that ends the server takes no other alo
   CHECK(db->claim_job(c, "process/c", "", 30s));
 }
 
-TEST_CASE_METHOD(test::storage, "videos that are to be tried alone have the next turns, the oldest first", "[database]") {
+TEST_CASE_METHOD(test::storage, "videos that are to be tried alone have the next turns, the oldest first",
+                 "[database]") {
   auto c = test::hash_of('c');
   auto d = test::hash_of('d');
   for (auto& each : {a, b, c, d})
