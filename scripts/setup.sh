@@ -7,8 +7,8 @@ cd "$(dirname "$0")/.."
 build_packages=(
   build-essential ca-certificates ccache cmake ninja-build pkg-config git
   libbrotli-dev libavcodec-dev libavfilter-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev
-  libboost1.81-dev libcaf-dev libcli11-dev libcpp-httplib-dev libexpected-dev libfmt-dev librdkafka-dev libsodium-dev
-  libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev nlohmann-json3-dev prometheus-cpp-dev zlib1g-dev
+  libboost1.81-dev libcaf-dev libcli11-dev libcpp-httplib-dev libexpected-dev libfmt-dev librdkafka-dev libseccomp-dev
+  libsodium-dev libspdlog-dev libsqlite3-dev libsqlitecpp-dev libssl-dev nlohmann-json3-dev prometheus-cpp-dev zlib1g-dev
 )
 test_packages=(
   catch2 chromium clang-16 clang-format-16 clang-tidy-16 curl ffmpeg fonts-dejavu-core forensics-samples-files
