@@ -57,6 +57,7 @@ result<std::vector<kafka::dead_letter>> read_letters(const kafka::settings& sett
       newest.emplace(key, std::move(*letter));
   }
   std::vector<kafka::dead_letter> letters;
+  letters.reserve(newest.size());
   for (auto& [key, letter] : newest)
     letters.push_back(std::move(letter));
   std::sort(letters.begin(), letters.end(), [](const auto& a, const auto& b) { return a.time < b.time; });

@@ -2,7 +2,7 @@
 
 #include <fmt/chrono.h>
 
-#include <time.h>
+#include <ctime>
 
 namespace vp::http {
 

@@ -20,6 +20,8 @@ const char* to_string(errc code) noexcept {
     return "broken_media";
   case errc::encoder_failed:
     return "encoder_failed";
+  case errc::crashed:
+    return "crashed";
   case errc::disk_full:
     return "disk_full";
   case errc::io_failed:

@@ -17,8 +17,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const auto hash = test::hash_of('a');
-constexpr auto pass = test::fate{test::fate::kind::pass, {}};
-constexpr auto swallow = test::fate{test::fate::kind::swallow, {}};
+const auto pass = test::fate{test::fate::kind::pass, {}};
+const auto swallow = test::fate{test::fate::kind::swallow, {}};
 
 test::fate refuse(errc code) {
   return {test::fate::kind::refuse, {code, "refused"}};
@@ -54,7 +54,7 @@ struct job_fixture : test::actor_fixture {
     db = std::move(*opened);
     catalog = spawn(vp::catalog, catalog_config{db, folder});
     dispatcher = spawn(vp::dispatcher, dispatcher_config{});
-    tell(dispatcher, register_atom_v, encoder_actor{spawn(test::scripted_encoder, encoder)});
+    tell(dispatcher, register_atom_v, encoder_actor{spawn(test::scripted_encoder, encoder)}, encoder_info{"node", 1, "run"});
     encoder->analysis = [](const analyze_task&) { return test::make_analysis(6); };
     config.video_hash = hash;
     config.source_path = folder.source(hash).string();
