@@ -2,7 +2,6 @@
 
 #include "actors/error.hpp"
 
-#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -16,7 +15,9 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
   config_ = std::move(config);
   self_->set_down_handler([this](caf::down_msg& down) { handle_down(down.source, down.reason); });
   return {
-      [this](register_atom, const encoder_actor& encoder) { enlist(encoder); },
+      [this](register_atom, const encoder_actor& encoder, const encoder_info& where) { enlist(encoder, where); },
+      [this](drain_atom, const std::string& node) { return drain(node); },
+      [this](drain_atom, const encoder_actor& encoder) { drain(encoder); },
       [this](analyze_atom, analyze_task& task) -> caf::result<media::analysis> {
         auto answer = self_->make_response_promise();
         // Whoever asks may end while it waits; what nobody wants to know is not looked for.
@@ -39,23 +40,69 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
       },
       [this](status_atom) { return status(); },
       [this](tick_atom, encoder_id id) {
-        if (auto found = workers_.find(id); found != workers_.end())
+        if (auto found = workers_.find(id); found != workers_.end()) {
           found->second.resting = false;
+          note(id, found->second);
+        }
         dispatch();
       },
+      [this](tick_atom) { dispatch(); },
   };
 }
 
 // -- who is there ---------------------------------------------------------------------------------
 
-void dispatcher_state::enlist(const encoder_actor& encoder) {
+void dispatcher_state::enlist(const encoder_actor& encoder, const encoder_info& where) {
   auto known = std::any_of(workers_.begin(), workers_.end(), [&](const auto& x) { return x.second.handle == encoder; });
   if (!encoder || known)
     return;
   self_->monitor(encoder);
-  workers_[++last_encoder_].handle = encoder;
+  auto id = ++last_encoder_;
+  auto& who = workers_[id];
+  who.handle = encoder;
+  who.where = where;
+  who.drained = drained_runs_.contains(where.run);
+  who.rate.start(self_->clock().now());
+  note(id, who);
   config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
+  config_.metrics->slots(where.node).Increment();
   dispatch();
+}
+
+caf::result<std::uint32_t> dispatcher_state::drain(const std::string& node) {
+  std::uint32_t busy = 0;
+  auto known = false;
+  for (auto& [id, who] : workers_)
+    if (who.where.node == node) {
+      known = true;
+      who.drained = true;
+      drained_runs_.insert(who.where.run);
+      busy += who.task ? 1 : 0;
+      note(id, who);
+    }
+  if (!known)
+    return to_caf(errc::not_found, "there is no node of this name");
+  return busy;
+}
+
+void dispatcher_state::drain(const encoder_actor& encoder) {
+  for (auto& [id, who] : workers_)
+    if (who.handle == encoder) {
+      who.drained = true;
+      note(id, who);
+    }
+}
+
+bool dispatcher_state::is_free(const worker& who) const {
+  return !who.task && !who.resting && !who.drained && !who.renewing;
+}
+
+/// To be called when anything has changed that `is_free` looks at.
+void dispatcher_state::note(encoder_id id, const worker& who) {
+  if (is_free(who))
+    idle_.insert(id);
+  else
+    idle_.erase(id);
 }
 
 void dispatcher_state::open(job_order what, const order_listener& listener) {
@@ -101,12 +148,14 @@ void dispatcher_state::drop_order(const std::string& video_hash) {
 
 /// Answers those who wait for the encoders of a video to let go, once they have.
 void dispatcher_state::settle(const std::string& video_hash) {
+  auto [begin, end] = closing_.equal_range(video_hash);
+  if (begin == end)
+    return;
   auto holds = [&](const auto& x) {
     return x.second.task && x.second.task->unwanted && x.second.task->video_hash == video_hash;
   };
   if (std::any_of(workers_.begin(), workers_.end(), holds))
     return;
-  auto [begin, end] = closing_.equal_range(video_hash);
   for (auto i = begin; i != end; ++i)
     i->second.deliver(caf::unit);
   closing_.erase(begin, end);
@@ -136,9 +185,18 @@ void dispatcher_state::handle_down(const caf::actor_addr& whom, const caf::error
 // -- giving tasks out -----------------------------------------------------------------------------
 
 void dispatcher_state::dispatch() {
-  for (auto& [id, who] : workers_)
-    if (!who.task && !who.resting)
-      give_task(id, who);
+  look_for_fresh();
+  // A copy: who is given a task leaves the set.
+  const std::vector<encoder_id> idle(idle_.begin(), idle_.end());
+  std::vector<video_order*> open;
+  for (auto id : idle) {
+    auto& who = workers_.at(id);
+    if (give_analysis(id, who))
+      continue;
+    if (open = open_orders(); open.empty())
+      break; // nobody else has anything to do either
+    give_task(id, who, open);
+  }
   auto busy = std::count_if(workers_.begin(), workers_.end(), [](const auto& x) { return x.second.task.has_value(); });
   config_.metrics->encoders_busy.Set(static_cast<double>(busy));
 }
@@ -154,47 +212,72 @@ bool dispatcher_state::full() const {
   return held >= 2 * (workers_.size() + config_.slack);
 }
 
-bool dispatcher_state::somebody_else_waits(const std::string& video_hash) const {
-  return std::any_of(orders_.begin(), orders_.end(), [&](const auto& x) {
-    return x.first != video_hash && x.second.order.waiting() > 0 && has_credit(x.second);
+/// Orders with segments that may be given out, the one whose turn it is first.
+std::vector<dispatcher_state::video_order*> dispatcher_state::open_orders() {
+  std::vector<video_order*> open;
+  if (full())
+    return open;
+  for (auto& [hash, x] : orders_)
+    if (x.order.waiting() > 0 && has_credit(x))
+      open.push_back(&x);
+  std::sort(open.begin(), open.end(), [](const auto* x, const auto* y) {
+    return std::pair{x->order.running(), x->last_served} < std::pair{y->order.running(), y->last_served};
   });
+  return open;
 }
 
-bool dispatcher_state::give_task(encoder_id id, worker& who) {
-  if (!analyses_.empty()) {
-    auto next = std::move(analyses_.front());
-    analyses_.pop_front();
-    start(id, who, std::move(next));
-    return true;
-  }
-  if (full())
+bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
+  auto next =
+      std::find_if(analyses_.begin(), analyses_.end(), [&](const analysis& x) { return x.crashes == 0 || who.fresh; });
+  if (next == analyses_.end())
     return false;
+  auto what = std::move(*next);
+  analyses_.erase(next);
+  start(id, who, std::move(what));
+  return true;
+}
+
+bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
   auto alone = workers_.size() == 1;
-  if (auto here = orders_.find(who.video); here != orders_.end() && has_credit(here->second))
-    if (who.run < config_.run || !somebody_else_waits(who.video))
-      if (auto index = here->second.order.adjacent(id, alone)) {
-        start(id, who, here->first, *index);
-        return true;
-      }
-  std::vector<std::pair<const std::string, video_order>*> candidates;
-  for (auto& x : orders_)
-    if (x.second.order.waiting() > 0 && has_credit(x.second))
-      candidates.push_back(&x);
-  std::sort(candidates.begin(), candidates.end(), [](const auto* x, const auto* y) {
-    return std::pair{x->second.order.running(), x->second.last_served}
-           < std::pair{y->second.order.running(), y->second.last_served};
-  });
-  for (auto* x : candidates)
-    if (auto index = x->second.order.next(id, alone)) {
-      start(id, who, x->first, *index);
+  auto here =
+      std::find_if(open.begin(), open.end(), [&](const auto* x) { return x->order.source().video_hash == who.video; });
+  if (here != open.end() && (who.run < config_.run || open.size() == 1))
+    if (auto index = (*here)->order.adjacent(id, alone)) {
+      start(id, who, **here, *index);
+      return true;
+    }
+  for (auto* x : open)
+    if (auto index = x->order.next(id, alone, who.fresh)) {
+      start(id, who, *x, *index);
       return true;
     }
   return false;
 }
 
-void dispatcher_state::assign(worker& who, assignment task) {
+/// Where something waits for a fresh encoder and none comes by itself, one of the others makes place for it.
+void dispatcher_state::look_for_fresh() {
+  auto wanted = std::any_of(analyses_.begin(), analyses_.end(), [](const analysis& x) { return x.crashes > 0; })
+                || std::any_of(orders_.begin(), orders_.end(),
+                               [](const auto& x) { return x.second.order.waiting_for_fresh() > 0; });
+  if (!wanted || self_->clock().now() < fresh_expected_)
+    return;
+  auto comes = std::any_of(workers_.begin(), workers_.end(), [](const auto& x) {
+    return x.second.renewing || (x.second.fresh && !x.second.drained && !x.second.task);
+  });
+  if (comes || idle_.empty())
+    return;
+  auto id = *idle_.begin();
+  auto& who = workers_.at(id);
+  who.renewing = true;
+  note(id, who);
+  self_->send(who.handle, renew_atom_v);
+}
+
+void dispatcher_state::assign(encoder_id id, worker& who, assignment task) {
   task.since = self_->clock().now();
   who.task = std::move(task);
+  who.fresh = false;
+  note(id, who);
 }
 
 void dispatcher_state::leave(encoder_id id, worker& who) {
@@ -208,14 +291,14 @@ void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
   leave(id, who);
   auto task = ++last_id_;
   auto request = what.task;
-  assign(who, {task, request.source.video_hash, std::move(what)});
+  assign(id, who, {task, request.source.video_hash, std::move(what)});
   self_->request(who.handle, config_.analyze_timeout, analyze_atom_v, std::move(request))
       .then([this, id, task](const media::analysis& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
 }
 
-void dispatcher_state::start(encoder_id id, worker& who, const std::string& video_hash, std::size_t index) {
-  auto& x = orders_[video_hash];
+void dispatcher_state::start(encoder_id id, worker& who, video_order& x, std::size_t index) {
+  const auto& video_hash = x.order.source().video_hash;
   auto adjacent = x.order.adjacent(id, true) == index;
   if (who.video != video_hash)
     leave(id, who);
@@ -226,7 +309,7 @@ void dispatcher_state::start(encoder_id id, worker& who, const std::string& vide
   const auto& cell = x.order.cell(index);
   auto task = ++last_id_;
   spdlog::debug("encoder {}: segment {} of {} begins", id, cell.number, video_hash);
-  assign(who, {task, video_hash, std::nullopt, x.generation, index, cell.number});
+  assign(id, who, {task, video_hash, std::nullopt, x.generation, index, cell.number});
   self_
       ->request(who.handle, config_.segment_timeout, encode_atom_v,
                 segment_task{x.order.source(), x.order.plan(), cell, {}})
@@ -237,11 +320,18 @@ void dispatcher_state::start(encoder_id id, worker& who, const std::string& vide
 dispatcher_status dispatcher_state::status() const {
   dispatcher_status result;
   for (const auto& [id, who] : workers_) {
-    encoder_status one{fmt::format("encoder {}", id), who.task.has_value(), {}, 0};
+    encoder_status one;
+    one.where = who.where;
+    one.drained = who.drained;
+    one.busy = who.task.has_value();
     if (who.task) {
+      one.analyzing = who.task->analysis.has_value();
       one.video_hash = who.task->video_hash;
       one.segment = who.task->segment;
     }
+    one.segments = who.segments;
+    one.failures = who.failures;
+    one.segments_per_second = who.rate.per_second().value_or(0);
     result.encoders.push_back(std::move(one));
   }
   result.jobs = static_cast<std::uint32_t>(orders_.size());

@@ -2,6 +2,7 @@
 
 #include "actors/interfaces.hpp"
 #include "actors/order.hpp"
+#include "actors/rate.hpp"
 #include "actors/transcode_metrics.hpp"
 
 #include <caf/all.hpp>
@@ -10,7 +11,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 namespace vp {
 
@@ -21,8 +24,13 @@ struct dispatcher_config {
   caf::timespan analyze_timeout = std::chrono::seconds(330);
   /// How often a task is tried again after an encoder failed at it.
   std::uint32_t retries = 3;
-  /// How often a task may lose its encoder. A source that kills every encoder must end.
+  /// How often a task may lose its encoder, for reasons from outside.
   std::uint32_t losses = 10;
+  /// How many processes a task may end by what it does to them. After the first one it is given to a fresh process
+  /// only.
+  std::uint32_t crashes = 2;
+  /// So long after such an end a fresh process is expected to come by itself.
+  caf::timespan fresh_wait = std::chrono::seconds(5);
   /// An encoder stays for so many adjacent segments of a video while others wait.
   std::uint32_t run = 4;
   /// Segments that are started and not stored: of one video as many as there are encoders, and so many more; of all
@@ -33,8 +41,12 @@ struct dispatcher_config {
   std::shared_ptr<transcode_metrics> metrics = std::make_shared<transcode_metrics>();
 };
 
-/// The dispatcher's own interface: an encoder has rested.
-using dispatcher_impl = dispatcher_actor::extend<caf::reacts_to<tick_atom, encoder_id>>;
+/// The dispatcher's own interface.
+using dispatcher_impl = dispatcher_actor::extend<
+    // An encoder has rested.
+    caf::reacts_to<tick_atom, encoder_id>,
+    // It is time to look for a fresh encoder.
+    caf::reacts_to<tick_atom>>;
 
 /// Gives each encoder one task at a time: analyses first, then segments. Of the videos, the one with the fewest
 /// segments running comes next, and among those the one that has waited longest; of its segments, the one that `order`
@@ -57,6 +69,7 @@ private:
     caf::response_promise answer;
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
+    std::uint32_t crashes = 0;
   };
 
   struct video_order {
@@ -80,15 +93,24 @@ private:
 
   struct worker {
     encoder_actor handle;
+    encoder_info where;
     std::optional<assignment> task;
     bool resting = false;
+    bool drained = false;
+    bool fresh = true;     ///< has done nothing yet
+    bool renewing = false; ///< was told to make place for a fresh one
     std::string video;     ///< where its decoder stands
     std::uint32_t run = 0; ///< adjacent segments done there, one after the other
+    std::uint64_t segments = 0;
+    std::uint64_t failures = 0;
+    vp::rate<caf::actor_clock::clock_type> rate{std::chrono::minutes(1)};
   };
 
   using workers_map = std::map<encoder_id, worker>;
 
-  void enlist(const encoder_actor& encoder);
+  void enlist(const encoder_actor& encoder, const encoder_info& where);
+  caf::result<std::uint32_t> drain(const std::string& node);
+  void drain(const encoder_actor& encoder);
   void open(job_order what, const order_listener& listener);
   void close(const std::string& video_hash);
   void drop_order(const std::string& video_hash);
@@ -96,13 +118,17 @@ private:
   void handle_down(const caf::actor_addr& whom, const caf::error& why);
 
   void dispatch();
-  bool give_task(encoder_id id, worker& who);
-  bool somebody_else_waits(const std::string& video_hash) const;
+  bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
+  bool give_analysis(encoder_id id, worker& who);
+  bool is_free(const worker& who) const;
+  void note(encoder_id id, const worker& who);
+  std::vector<video_order*> open_orders();
+  void look_for_fresh();
   bool has_credit(const video_order& x) const;
   bool full() const;
   void start(encoder_id id, worker& who, analysis what);
-  void start(encoder_id id, worker& who, const std::string& video_hash, std::size_t index);
-  void assign(worker& who, assignment task);
+  void start(encoder_id id, worker& who, video_order& x, std::size_t index);
+  void assign(encoder_id id, worker& who, assignment task);
   void leave(encoder_id id, worker& who);
 
   std::optional<assignment> take_task(encoder_id id, std::uint64_t task);
@@ -110,15 +136,21 @@ private:
   void succeed(encoder_id id, std::uint64_t task, const segment_result& answer);
   void fail(encoder_id id, std::uint64_t task, const caf::error& problem);
   void fail_segment(const assignment& task, encoder_id id, const caf::error& problem);
-  void fail_analysis(assignment task, const caf::error& problem);
+  void fail_analysis(encoder_id id, assignment task, const caf::error& problem);
+  void count_failure(worker& who);
   void lose(encoder_id id, const caf::error& why);
+  worker remove(encoder_id id);
   void lose_task(assignment task, encoder_id id);
+  void crash(encoder_id id, std::uint64_t task, const caf::error& why);
 
   dispatcher_status status() const;
 
   pointer self_;
   dispatcher_config config_;
   workers_map workers_;
+  std::set<encoder_id> idle_;                     ///< those that could get a task
+  std::set<std::string> drained_runs_;            ///< of nodes
+  caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
   std::deque<analysis> analyses_;
   std::map<std::string, video_order> orders_;
   std::multimap<std::string, caf::response_promise> closing_; ///< by video, waiting for encoders to let go

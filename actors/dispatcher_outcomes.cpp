@@ -4,6 +4,7 @@
 #include "actors/error.hpp"
 #include "actors/timeline.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
@@ -57,7 +58,9 @@ std::optional<dispatcher_state::assignment> dispatcher_state::take_task(encoder_
   auto found = workers_.find(id);
   if (found == workers_.end() || !found->second.task || found->second.task->id != task)
     return std::nullopt;
-  return std::exchange(found->second.task, std::nullopt);
+  auto done = std::exchange(found->second.task, std::nullopt);
+  note(id, found->second);
+  return done;
 }
 
 void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const media::analysis& answer) {
@@ -74,11 +77,15 @@ void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_
     return;
   std::chrono::duration<double> took = self_->clock().now() - done->since;
   config_.metrics->frames_decoded.Increment(static_cast<double>(answer.decoded_frames));
+  auto& who = workers_.at(id);
   auto found = orders_.find(done->video_hash);
   if (!done->unwanted && found != orders_.end()) {
     auto& x = found->second;
     if (fits(answer, x.order, done->index)) {
       config_.metrics->segments.Increment();
+      config_.metrics->segments_by(who.where.node).Increment();
+      ++who.segments;
+      who.rate.add(self_->clock().now(), 1);
       config_.metrics->encode_time.Observe(took.count());
       x.order.encoded(done->index);
       self_->send(x.listener, result_atom_v, answer);
@@ -96,20 +103,25 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
       lose(id, problem);
     return;
   }
+  if (from_caf(problem).code == errc::crashed) {
+    crash(id, task, problem);
+    return;
+  }
   auto done = take_task(id, task);
   if (!done)
     return;
-  auto& who = workers_[id];
+  auto& who = workers_.at(id);
   leave(id, who); // After an error the encoder opens everything anew.
   auto why = from_caf(problem);
   if (why.code == errc::overloaded) {
     who.resting = true;
+    note(id, who);
     self_->delayed_send(self_, config_.rest, tick_atom_v, id);
   }
   if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
     lose_task(std::move(*done), id); // Not the task's fault.
   } else if (done->analysis) {
-    fail_analysis(std::move(*done), problem);
+    fail_analysis(id, std::move(*done), problem);
   } else {
     if (!done->unwanted)
       fail_segment(*done, id, problem);
@@ -119,7 +131,7 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
 }
 
 void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const caf::error& problem) {
-  config_.metrics->failures.Increment();
+  count_failure(workers_.at(id));
   auto& x = orders_[task.video_hash];
   auto failures = x.order.failed(task.index, id);
   spdlog::warn("encoder {}: segment {} of {} failed ({} of {}): {}", id, task.segment, task.video_hash, failures,
@@ -130,29 +142,76 @@ void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const
   }
 }
 
-void dispatcher_state::fail_analysis(assignment task, const caf::error& problem) {
+void dispatcher_state::count_failure(worker& who) {
+  ++who.failures;
+  config_.metrics->failures.Increment();
+  config_.metrics->failures_by(who.where.node).Increment();
+}
+
+void dispatcher_state::fail_analysis(encoder_id id, assignment task, const caf::error& problem) {
   auto& what = *task.analysis;
   if (task.unwanted || is_verdict(from_caf(problem).code) || ++what.failures > config_.retries) {
     what.answer.deliver(problem);
   } else {
-    config_.metrics->failures.Increment();
+    count_failure(workers_.at(id));
     analyses_.push_front(std::move(what));
   }
   settle(task.video_hash);
 }
 
-void dispatcher_state::lose(encoder_id id, const caf::error& why) {
-  auto who = std::move(workers_[id]);
+dispatcher_state::worker dispatcher_state::remove(encoder_id id) {
+  auto who = std::move(workers_.at(id));
   leave(id, who);
+  idle_.erase(id);
   workers_.erase(id);
-  config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
   self_->demonitor(who.handle.address());
-  auto orderly = why == caf::exit_reason::user_shutdown;
-  spdlog::log(orderly ? spdlog::level::debug : spdlog::level::warn, "encoder {} is lost: {}", id, caf::to_string(why));
+  config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
+  config_.metrics->slots(who.where.node).Decrement();
+  return who;
+}
+
+void dispatcher_state::lose(encoder_id id, const caf::error& why) {
+  auto who = remove(id);
+  auto orderly = why == caf::exit_reason::user_shutdown || who.renewing;
+  spdlog::log(orderly ? spdlog::level::debug : spdlog::level::warn, "encoder {}/{} is lost: {}", who.where.node,
+              who.where.slot, caf::to_string(why));
   if (who.task) {
     self_->send(who.handle, cancel_atom_v, who.task->video_hash); // It may only be slow.
     lose_task(std::move(*who.task), id);
   }
+  dispatch();
+}
+
+/// The encoder's process ended by what it did for this task. Once may be bad luck, or what an earlier task left there.
+void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::error& why) {
+  auto found = workers_.find(id);
+  if (found == workers_.end() || !found->second.task || found->second.task->id != number)
+    return;
+  count_failure(found->second);
+  auto task = std::move(*remove(id).task);
+  auto reason = from_caf(why).text;
+  spdlog::warn("an encoder ended at {} of {}: {}",
+               task.analysis ? "the analysis" : fmt::format("segment {}", task.segment), task.video_hash, reason);
+  auto final =
+      to_caf(errc::crashed, fmt::format("{} encoders ended at it, the last one because {}", config_.crashes, reason));
+  fresh_expected_ = self_->clock().now() + config_.fresh_wait;
+  self_->delayed_send(self_, config_.fresh_wait, tick_atom_v);
+  if (task.unwanted) {
+    if (task.analysis)
+      task.analysis->answer.deliver(to_caf(errc::cancelled, "cancelled"));
+  } else if (task.analysis) {
+    if (++task.analysis->crashes >= config_.crashes)
+      task.analysis->answer.deliver(final);
+    else
+      analyses_.push_front(std::move(*task.analysis));
+  } else {
+    auto& x = orders_.at(task.video_hash);
+    if (x.order.crashed(task.index, id) >= config_.crashes) {
+      x.order.give_up(task.index);
+      self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, final);
+    }
+  }
+  settle(task.video_hash);
   dispatch();
 }
 

@@ -1,8 +1,10 @@
 #include "actors/encoder.hpp"
 
 #include "actors/error.hpp"
+#include "actors/failpoint.hpp"
 #include "media/analyze.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <exception>
@@ -22,7 +24,7 @@ namespace {
 /// Threads that this one starts inherit it.
 void be_nice([[maybe_unused]] int niceness) {
 #ifdef __linux__
-  if (niceness != 0 && ::setpriority(PRIO_PROCESS, static_cast<id_t>(::gettid()), niceness) != 0)
+  if (niceness != 0 && ::setpriority(PRIO_PROCESS, 0, niceness) != 0) // on Linux, of this thread
     spdlog::warn("an encoder's thread keeps its priority");
 #endif
 }
@@ -69,6 +71,7 @@ result<void> open(codec_state& state, const segment_task& task) {
 result<segment_result> encode(codec_state& state, const segment_task& task, const media::interrupt& stop) {
   if (auto opened = open(state, task); !opened)
     return tl::unexpected(std::move(opened.error()));
+  failpoint(fmt::format("encode/{}/{}", task.source.video_hash, task.cell.number).c_str());
   auto before = state.encoder->decoded_frames();
   auto fragments = state.encoder->encode(task.cell, task.renditions, stop);
   if (!fragments)
@@ -166,6 +169,7 @@ encoder_impl::behavior_type encoder(encoder_pointer self, encoder_config config,
         if (self->state.busy && self->state.video_hash == video_hash)
           self->state.stop.raise();
       },
+      [self](renew_atom) { self->quit(caf::exit_reason::user_shutdown); },
       [self](tick_atom, std::uint64_t task) {
         if (!self->state.busy && self->state.task == task)
           self->send(self->state.codec, close_atom_v);

@@ -44,7 +44,7 @@ encoder_pool_actor::behavior_type encoder_pool(encoder_pool_actor::stateful_poin
         auto encoder = x.make();
         self->monitor(encoder);
         x.members.push_back({encoder, self->clock().now()});
-        self->send(x.dispatcher, register_atom_v, encoder);
+        self->send(x.dispatcher, register_atom_v, encoder, encoder_info{"in process", ++x.started, {}});
       },
   };
 }

@@ -37,6 +37,7 @@ struct encoder_pool_state {
   dispatcher_actor dispatcher;
   std::function<encoder_actor()> make;
   std::vector<member> members;
+  std::uint32_t started = 0;
   caf::timespan wait{};
 };
 

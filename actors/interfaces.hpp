@@ -40,6 +40,7 @@ CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_result))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_order))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_end))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_outcome))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::encoder_info))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::encoder_status))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::dispatcher_status))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::media::segment))
@@ -302,12 +303,19 @@ using encoder_actor = caf::typed_actor<
     // Encodes one segment.
     caf::replies_to<encode_atom, segment_task>::with<segment_result>,
     // Ends what it does for this video, soon: the request is answered with `cancelled`.
-    caf::reacts_to<cancel_atom, std::string>>;
+    caf::reacts_to<cancel_atom, std::string>,
+    // Ends, so that another one takes its place that has done nothing yet.
+    caf::reacts_to<renew_atom>>;
 
 /// Encoders and what each is doing.
 using dispatcher_actor = caf::typed_actor<
     // An encoder offers itself. Its tasks are queued again when it ends.
-    caf::reacts_to<register_atom, encoder_actor>,
+    caf::reacts_to<register_atom, encoder_actor, encoder_info>,
+    // No more tasks for the encoders of this node, until it is started again; answers how many have one.
+    caf::replies_to<drain_atom, std::string>::with<std::uint32_t>,
+    // No more tasks for this encoder, which wants to end. What it was given before this is answered is still to be
+    // done.
+    caf::replies_to<drain_atom, encoder_actor>::with<void>,
     // Analyzes a source on the next free encoder.
     caf::replies_to<analyze_atom, analyze_task>::with<media::analysis>,
     // Encodes these segments, fairly among all orders, adjacent ones on one encoder; tells `listener` of each. The same

@@ -212,8 +212,9 @@ struct claimed_job {
 /// Where encoders find a source.
 struct source_ref {
   std::string video_hash;
-  std::string path;
+  std::string path; ///< on the server
   std::uint64_t size = 0;
+  std::int64_t video_id = 0; ///< a video that was deleted and uploaded again has another one
 
   friend bool operator==(const source_ref&, const source_ref&) = default;
 };
@@ -263,11 +264,25 @@ struct job_outcome {
   std::string reason;
 };
 
+/// Where an encoder is.
+struct encoder_info {
+  std::string node;       ///< a name for people
+  std::uint32_t slot = 0; ///< of the node's, from 1
+  std::string run;        ///< names this start of the node among all others
+
+  friend bool operator==(const encoder_info&, const encoder_info&) = default;
+};
+
 struct encoder_status {
-  std::string encoder; ///< name for people
+  encoder_info where;
+  bool drained = false; ///< gets no more tasks
   bool busy = false;
-  std::string video_hash;
-  std::uint32_t segment = 0;
+  bool analyzing = false;    ///< busy with a look at a source, and with no segment
+  std::string video_hash;    ///< while busy
+  std::uint32_t segment = 0; ///< while busy with one
+  std::uint64_t segments = 0;
+  std::uint64_t failures = 0;
+  double segments_per_second = 0; ///< of late; 0 while there is nothing to base it on
 };
 
 struct dispatcher_status {
@@ -365,7 +380,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.video_id);
 }
 
 template <class I>
@@ -399,8 +414,14 @@ typename I::result_type inspect(I& f, job_outcome& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, encoder_info& x) {
+  return f(caf::meta::type_name("vp::encoder_info"), x.node, x.slot, x.run);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, encoder_status& x) {
-  return f(caf::meta::type_name("vp::encoder_status"), x.encoder, x.busy, x.video_hash, x.segment);
+  return f(caf::meta::type_name("vp::encoder_status"), x.where, x.drained, x.busy, x.analyzing, x.video_hash, x.segment,
+           x.segments, x.failures, x.segments_per_second);
 }
 
 template <class I>

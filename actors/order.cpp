@@ -13,7 +13,16 @@ order::order(job_order what) : what_(std::move(what)), entries_(what_.cells.size
 
 bool order::available(std::size_t index, encoder_id encoder, bool alone) const {
   const auto& x = entries_[index];
-  return x.state == state::waiting && (alone || x.avoid != encoder);
+  return x.state == state::waiting && x.crashes == 0 && (alone || x.avoid != encoder);
+}
+
+/// Cells are in presentation order, so their numbers rise.
+std::optional<std::size_t> order::find(std::uint32_t number) const {
+  auto found = std::lower_bound(what_.cells.begin(), what_.cells.end(), number,
+                                [](const media::segment& cell, std::uint32_t x) { return cell.number < x; });
+  if (found == what_.cells.end() || found->number != number)
+    return std::nullopt;
+  return static_cast<std::size_t>(found - what_.cells.begin());
 }
 
 bool order::belongs_to_somebody(std::size_t index) const {
@@ -25,15 +34,15 @@ std::optional<std::size_t> order::adjacent(encoder_id encoder, bool alone) const
   auto at = stands_.find(encoder);
   if (at == stands_.end())
     return std::nullopt;
-  auto found = std::find_if(what_.cells.begin(), what_.cells.end(),
-                            [&](const media::segment& cell) { return cell.number == at->second; });
-  auto index = static_cast<std::size_t>(found - what_.cells.begin());
-  if (found == what_.cells.end() || !available(index, encoder, alone))
-    return std::nullopt;
-  return index;
+  auto index = find(at->second);
+  return index && available(*index, encoder, alone) ? index : std::nullopt;
 }
 
-std::optional<std::size_t> order::next(encoder_id encoder, bool alone) const {
+std::optional<std::size_t> order::next(encoder_id encoder, bool alone, bool fresh) const {
+  if (fresh && suspects_ > 0)
+    for (std::size_t i = 0; i < entries_.size(); ++i)
+      if (entries_[i].state == state::waiting && entries_[i].crashes > 0)
+        return i;
   if (auto own = adjacent(encoder, alone))
     return own;
   std::optional<std::size_t> unclaimed;
@@ -82,6 +91,7 @@ std::size_t order::middle(std::size_t begin, std::size_t end) const {
 void order::started(std::size_t index, encoder_id encoder) {
   entries_[index].state = state::running;
   --waiting_;
+  suspects_ -= entries_[index].crashes > 0 ? 1 : 0;
   ++running_;
   stands_[encoder] = what_.cells[index].number + 1;
   known_.insert(encoder);
@@ -94,11 +104,10 @@ void order::encoded(std::size_t index) {
 }
 
 void order::stored(std::uint32_t number) {
-  for (std::size_t i = 0; i < entries_.size(); ++i)
-    if (what_.cells[i].number == number && entries_[i].state == state::encoded) {
-      entries_[i].state = state::stored;
-      --encoded_;
-    }
+  if (auto index = find(number); index && entries_[*index].state == state::encoded) {
+    entries_[*index].state = state::stored;
+    --encoded_;
+  }
 }
 
 void order::wait_again(std::size_t index, encoder_id encoder) {
@@ -106,6 +115,7 @@ void order::wait_again(std::size_t index, encoder_id encoder) {
   entries_[index].given_back = true;
   --running_;
   ++waiting_;
+  suspects_ += entries_[index].crashes > 0 ? 1 : 0;
   left(encoder);
 }
 
@@ -120,9 +130,16 @@ std::uint32_t order::lost(std::size_t index, encoder_id encoder) {
   return ++entries_[index].losses;
 }
 
+std::uint32_t order::crashed(std::size_t index, encoder_id encoder) {
+  auto crashes = ++entries_[index].crashes;
+  wait_again(index, encoder);
+  return crashes;
+}
+
 void order::give_up(std::size_t index) {
   entries_[index].state = state::given_up;
   --waiting_;
+  suspects_ -= entries_[index].crashes > 0 ? 1 : 0;
 }
 
 void order::left(encoder_id encoder) {

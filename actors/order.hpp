@@ -20,9 +20,10 @@ using encoder_id = std::uint64_t;
 /// else the encoder seeks, and decodes up to a whole group of pictures for nothing. So waiting segments are seen as
 /// runs of adjacent ones, and a run belongs to the encoder that stands at its start. An encoder is given, in this
 /// order:
-///   1. the segment at which its own decoder stands;
-///   2. the start of a run that belongs to nobody, first of all one that was given back;
-///   3. the middle of the longest run. An encoder that is new here does so whatever the run's length, so that two
+///   1. if it is fresh, a segment that a process has died of, which only a fresh one gets;
+///   2. the segment at which its own decoder stands;
+///   3. the start of a run that belongs to nobody, first of all one that was given back;
+///   4. the middle of the longest run. An encoder that is new here does so whatever the run's length, so that two
 ///   encoders
 ///      each do one contiguous half; an encoder that has been here only where enough is left to be worth another seek.
 class order {
@@ -34,8 +35,8 @@ public:
   explicit order(job_order what);
 
   /// The segment that this encoder should do next, as an index for the other calls. `alone`: there is no other encoder,
-  /// so it also gets what it has just failed at.
-  std::optional<std::size_t> next(encoder_id encoder, bool alone) const;
+  /// so it also gets what it has just failed at. `fresh`: its process has done nothing yet.
+  std::optional<std::size_t> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
   std::optional<std::size_t> adjacent(encoder_id encoder, bool alone) const;
@@ -50,6 +51,9 @@ public:
   /// Waits again, after its encoder was lost; answers how often that happened by now.
   std::uint32_t lost(std::size_t index, encoder_id encoder);
 
+  /// Waits again, for a fresh encoder, after its encoder's process died of it; answers how often that happened by now.
+  std::uint32_t crashed(std::size_t index, encoder_id encoder);
+
   /// Will not be tried again.
   void give_up(std::size_t index);
 
@@ -60,7 +64,9 @@ public:
   const media::plan& plan() const { return what_.plan; }
   const media::segment& cell(std::size_t index) const { return what_.cells[index]; }
 
+  /// All that wait, and those of them that a fresh encoder must do.
   std::size_t waiting() const { return waiting_; }
+  std::size_t waiting_for_fresh() const { return suspects_; }
   std::size_t running() const { return running_; }
 
   /// Segments that were started and are not stored: what the order holds in memory.
@@ -75,9 +81,11 @@ private:
     encoder_id avoid = 0; ///< failed at it last; 0 is nobody
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
+    std::uint32_t crashes = 0;
   };
 
   bool available(std::size_t index, encoder_id encoder, bool alone) const;
+  std::optional<std::size_t> find(std::uint32_t number) const;
   bool belongs_to_somebody(std::size_t index) const;
   std::size_t middle(std::size_t begin, std::size_t end) const;
   void wait_again(std::size_t index, encoder_id encoder);
@@ -87,6 +95,7 @@ private:
   std::map<encoder_id, std::uint32_t> stands_; ///< the segment number at which each decoder stands
   std::set<encoder_id> known_;                 ///< have been here
   std::size_t waiting_ = 0;
+  std::size_t suspects_ = 0; ///< of those that wait: that a process has died of
   std::size_t running_ = 0;
   std::size_t encoded_ = 0;
 };

@@ -8,10 +8,12 @@
 #include "actors/event_hub.hpp"
 #include "actors/job_manager.hpp"
 #include "actors/kafka_bridge.hpp"
+#include "actors/node_gate.hpp"
 #include "actors/outbox_publisher.hpp"
 #include "actors/recover.hpp"
 #include "actors/segmenter.hpp"
 #include "actors/session_manager.hpp"
+#include "actors/source_reader.hpp"
 #include "actors/storage_metrics.hpp"
 #include "actors/transcode_job.hpp"
 #include "actors/transcode_metrics.hpp"
@@ -22,7 +24,6 @@
 
 #include <algorithm>
 #include <array>
-#include <thread>
 #include <unistd.h>
 
 namespace vp {
@@ -114,7 +115,6 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
 
   auto storage = std::make_shared<storage_metrics>(registry);
   auto transcoding = std::make_shared<transcode_metrics>(registry);
-  auto encoders = config.encoders > 0 ? config.encoders : std::max(1U, std::thread::hardware_concurrency());
   std::unique_ptr<pipeline> made{new pipeline{system, std::move(*lock)}};
   auto& self = *made;
 
@@ -127,17 +127,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   self.events_ = system.spawn(event_hub, hub);
   self.start_queue(config, folder, storage);
 
-  dispatcher_config dispatch;
-  dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
-  dispatch.metrics = transcoding;
-  self.dispatcher_ = system.spawn(vp::dispatcher, dispatch);
-  encoder_pool_config pool;
-  pool.size = encoders;
-  encoder_config encoding;
-  encoding.segment_timeout = config.segment_timeout;
-  self.encoders_ = caf::actor_cast<caf::actor>(
-      system.spawn(encoder_pool, pool, self.dispatcher_,
-                   std::function<encoder_actor()>{[&system, encoding] { return spawn_encoder(system, encoding); }}));
+  self.start_encoders(config, transcoding);
 
   transcode_job_config job;
   job.owner = self.owner_;
@@ -166,6 +156,29 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
 
 pipeline::pipeline(caf::actor_system& system, folder_lock lock)
     : system_(system), lock_(std::move(lock)), owner_(owner_name()) {}
+
+void pipeline::start_encoders(const pipeline_config& config, const std::shared_ptr<transcode_metrics>& metrics) {
+  dispatcher_config dispatch;
+  dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
+  dispatch.metrics = metrics;
+  dispatcher_ = system_.spawn(vp::dispatcher, dispatch);
+  encoder_config encoding;
+  encoding.segment_timeout = config.segment_timeout;
+  reader_ = system_.spawn<caf::detached>(source_reader);
+  node_gate_config gate;
+  gate.dispatcher = dispatcher_;
+  gate.slot.reader = reader_;
+  gate.slot.dispatcher = dispatcher_;
+  gate.limits = {config.segment_timeout, encoding.analyze_timeout};
+  gate.versions = config.versions;
+  gate_ = system_.spawn(node_gate, gate);
+  if (config.encoders == 0)
+    return;
+  encoder_pool_config pool;
+  pool.size = config.encoders;
+  std::function<encoder_actor()> make = [&system = system_, encoding] { return spawn_encoder(system, encoding); };
+  encoders_ = caf::actor_cast<caf::actor>(system_.spawn(encoder_pool, pool, dispatcher_, make));
+}
 
 void pipeline::start_queue(const pipeline_config& config, const data_folder& folder,
                            const std::shared_ptr<storage_metrics>& metrics) {
@@ -216,8 +229,10 @@ pipeline::~pipeline() {
 std::map<caf::actor_addr, std::string> pipeline::core() const {
   std::map<caf::actor_addr, std::string> all{
       {sessions_.address(), "session manager"}, {jobs_.address(), "job manager"},      {queue_.address(), "queue"},
-      {encoders_.address(), "encoder pool"},    {dispatcher_.address(), "dispatcher"}, {events_.address(), "event hub"},
-      {catalog_.address(), "catalog"}};
+      {gate_.address(), "node gate"},           {dispatcher_.address(), "dispatcher"}, {events_.address(), "event hub"},
+      {reader_.address(), "source reader"},     {catalog_.address(), "catalog"}};
+  if (encoders_)
+    all.emplace(encoders_.address(), "encoder pool");
   if (publisher_)
     all.emplace(publisher_.address(), "publisher of the outbox");
   return all;

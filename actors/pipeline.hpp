@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/data_folder.hpp"
-#include "actors/interfaces.hpp"
+#include "actors/node_interfaces.hpp"
 #include "kafka/settings.hpp"
 
 #include <caf/all.hpp>
@@ -20,12 +20,14 @@
 namespace vp {
 
 class storage_metrics;
+class transcode_metrics;
 
 struct pipeline_config {
   std::filesystem::path data = "data";
   std::string url; ///< where other processes of the same data folder reach this one
   media::encode_settings settings;
-  std::uint32_t encoders = 0;                            ///< 0: one a core
+  std::uint32_t encoders = 0;                            ///< in this process, for tests; workers come to the gate
+  std::map<std::string, std::string> versions;           ///< that a worker must have: those of `media::versions`
   std::uint32_t jobs = 32;                               ///< videos that share the encoders at the same time
   std::uint64_t max_file_size = std::uint64_t{5} << 30U; ///< bytes
   std::uint64_t max_chunk_size = std::uint64_t{64} << 20U;
@@ -66,10 +68,12 @@ public:
   const event_hub_actor& events() const { return events_; }
   const job_queue_actor& queue() const { return queue_; }
   const dispatcher_actor& dispatcher() const { return dispatcher_; }
+  const node_gate_actor& gate() const { return gate_; }
 
 private:
   pipeline(caf::actor_system& system, folder_lock lock);
 
+  void start_encoders(const pipeline_config& config, const std::shared_ptr<transcode_metrics>& metrics);
   void start_queue(const pipeline_config& config, const data_folder& folder,
                    const std::shared_ptr<storage_metrics>& metrics);
 
@@ -84,9 +88,11 @@ private:
   outbox_publisher_actor publisher_; ///< with Kafka
   job_queue_actor queue_;
   dispatcher_actor dispatcher_;
+  node_gate_actor gate_;
+  source_reader_actor reader_;
   job_manager_actor jobs_;
   session_manager_actor sessions_;
-  caf::actor encoders_;
+  caf::actor encoders_; ///< in this process, where there are any
   caf::actor watcher_;
 };
 

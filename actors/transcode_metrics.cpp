@@ -22,6 +22,15 @@ transcode_metrics::transcode_metrics(std::shared_ptr<prometheus::Registry> regis
                 .Name("vidpipeline_jobs_total")
                 .Help("Transcode jobs by how they ended")
                 .Register(*registry_)),
+      slots_(prometheus::BuildGauge().Name("vidpipeline_node_slots").Help("Encoders of a node").Register(*registry_)),
+      segments_by_(prometheus::BuildCounter()
+                       .Name("vidpipeline_node_segments_total")
+                       .Help("Segments that a node encoded")
+                       .Register(*registry_)),
+      failures_by_(prometheus::BuildCounter()
+                       .Name("vidpipeline_node_failures_total")
+                       .Help("Tasks that a node failed at")
+                       .Register(*registry_)),
       segments(counter(*registry_, "vidpipeline_segments_encoded_total", "Segments encoded, all renditions of each")),
       frames_decoded(
           counter(*registry_, "vidpipeline_frames_decoded_total", "Video frames decoded, thrown away or not")),
@@ -38,6 +47,18 @@ transcode_metrics::transcode_metrics(std::shared_ptr<prometheus::Registry> regis
 
 prometheus::Counter& transcode_metrics::jobs(const std::string& outcome) {
   return jobs_.Add({{"outcome", outcome}});
+}
+
+prometheus::Gauge& transcode_metrics::slots(const std::string& node) {
+  return slots_.Add({{"node", node}});
+}
+
+prometheus::Counter& transcode_metrics::segments_by(const std::string& node) {
+  return segments_by_.Add({{"node", node}});
+}
+
+prometheus::Counter& transcode_metrics::failures_by(const std::string& node) {
+  return failures_by_.Add({{"node", node}});
 }
 
 } // namespace vp

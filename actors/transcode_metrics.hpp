@@ -15,6 +15,9 @@ class transcode_metrics {
 private:
   std::shared_ptr<prometheus::Registry> registry_; // first: the members below live in it
   prometheus::Family<prometheus::Counter>& jobs_;
+  prometheus::Family<prometheus::Gauge>& slots_;
+  prometheus::Family<prometheus::Counter>& segments_by_;
+  prometheus::Family<prometheus::Counter>& failures_by_;
 
 public:
   explicit transcode_metrics(std::shared_ptr<prometheus::Registry> registry = nullptr);
@@ -30,6 +33,11 @@ public:
 
   /// Jobs by how they ended: `completed`, `failed`, `cancelled`, `busy`, `put_back`, `crashed`.
   prometheus::Counter& jobs(const std::string& outcome);
+
+  // By node.
+  prometheus::Gauge& slots(const std::string& node);
+  prometheus::Counter& segments_by(const std::string& node);
+  prometheus::Counter& failures_by(const std::string& node);
 };
 
 } // namespace vp

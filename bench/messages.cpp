@@ -51,6 +51,7 @@ vp::encoder_actor::behavior_type idle_encoder(vp::encoder_actor::pointer) {
         return vp::segment_result{task.source.video_hash, task.cell.number, {}, 0};
       },
       [](vp::cancel_atom, const std::string&) {},
+      [](vp::renew_atom) {},
   };
 }
 
@@ -124,7 +125,7 @@ int main() {
   std::vector<vp::encoder_actor> encoders;
   for (int i = 0; i < 4; ++i) {
     encoders.push_back(system.spawn(idle_encoder));
-    caf::anon_send(dispatcher, vp::register_atom_v, encoders.back());
+    caf::anon_send(dispatcher, vp::register_atom_v, encoders.back(), vp::encoder_info{"node", 1, "run"});
   }
   measure("segments through the dispatcher, 10 videos, 4 encoders", 20'000,
           [&] { segments(system, dispatcher, 10, 20'000); });

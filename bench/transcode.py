@@ -67,7 +67,7 @@ def ffmpeg(folder, graph, threads):
 
 def ours(keep):
     """The whole life of a server that transcodes the clip once with two encoders."""
-    with Server("--encoders", 2, "--preset", PRESET, "--crf", CRF) as server:
+    with Server("--workers", 2, "--preset", PRESET, "--crf", CRF) as server:
         server.upload(CLIP)
         video = server.get("/videos")[0]
         assert video["status"] == "completed", video

@@ -30,12 +30,14 @@ errc code_of(int status) {
   }
 }
 
-/// Whether `body` speaks of a video, or of several, as every answer with a body does.
+bool is_one(const json& body) {
+  auto has = [&](const char* key) { return body.contains(key) && body[key].is_string(); };
+  return body.is_object() && (has("video_hash") || (has("name") && body.contains("slots") && body["slots"].is_array()));
+}
+
+/// Whether `body` speaks of a video or a node, or of several, as every answer with a body does.
 bool is_ours(const json& body) {
-  auto has_hash = [](const json& video) {
-    return video.is_object() && video.contains("video_hash") && video["video_hash"].is_string();
-  };
-  return body.is_array() ? std::all_of(body.begin(), body.end(), has_hash) : has_hash(body);
+  return body.is_array() ? std::all_of(body.begin(), body.end(), is_one) : is_one(body);
 }
 
 result<json> answer(const httplib::Result& response, const std::string& url) {

@@ -15,7 +15,7 @@ class Client;
 namespace vp::cli {
 
 /// A server's HTTP interface, one connection at a time. Errors carry the server's own `detail`. What `get` and `post`
-/// give speaks of a video, with its `video_hash`, or is an array of such.
+/// give speaks of a video, with its `video_hash`, or of a node, with its `name` and `slots`, or is an array of such.
 class api_client {
 public:
   /// `url` is scheme, host and port, such as `http://localhost:8000`.

@@ -11,12 +11,15 @@
 namespace vp::cli {
 
 void add_serve(CLI::App& app, int& exit_code);
+void add_worker(CLI::App& app, int& exit_code);
 void add_upload(CLI::App& app, int& exit_code);
 void add_list(CLI::App& app, int& exit_code);
 void add_show(CLI::App& app, int& exit_code);
 void add_retry(CLI::App& app, int& exit_code);
 void add_delete(CLI::App& app, int& exit_code);
+void add_nodes(CLI::App& app, int& exit_code);
 void add_dlq(CLI::App& app, int& exit_code);
+void add_certs(CLI::App& app, int& exit_code);
 
 /// Says what went wrong, if anything did. The program's exit status.
 int report(const result<void>& outcome);

@@ -19,12 +19,15 @@ int main(int argc, char** argv) {
 
   int exit_code = EXIT_SUCCESS;
   vp::cli::add_serve(app, exit_code);
+  vp::cli::add_worker(app, exit_code);
   vp::cli::add_upload(app, exit_code);
   vp::cli::add_list(app, exit_code);
   vp::cli::add_show(app, exit_code);
   vp::cli::add_retry(app, exit_code);
   vp::cli::add_delete(app, exit_code);
+  vp::cli::add_nodes(app, exit_code);
   vp::cli::add_dlq(app, exit_code);
+  vp::cli::add_certs(app, exit_code);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& problem) {

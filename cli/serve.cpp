@@ -2,6 +2,8 @@
 #include "cli/commands.hpp"
 #include "cli/kafka_options.hpp"
 #include "cli/logging.hpp"
+#include "cli/serve_workers.hpp"
+#include "cli/versions.hpp"
 #include "http/server.hpp"
 
 #include <fmt/format.h>
@@ -27,6 +29,7 @@ struct serve_options {
   http::server_config http;
   pipeline_config pipeline;
   kafka_options kafka;
+  serve_worker_options workers;
   std::uint32_t upload_expiry_hours = 24 * 7;
   std::uint32_t segment_timeout_seconds = 300;
   std::string log_level = "info";
@@ -109,9 +112,17 @@ result<void> serve(serve_options options) {
     options.http.url = url_of(options.address, port);
   options.pipeline.url = options.http.url;
 
+  auto versions = program_versions();
+  if (!versions)
+    return tl::unexpected(versions.error());
+  options.pipeline.versions = std::move(*versions);
+  auto entrance = node_entrance::prepare(options.workers);
+  if (!entrance)
+    return tl::unexpected(entrance.error());
+
   auto registry = std::make_shared<prometheus::Registry>();
-  system_config config;
-  caf::actor_system system{config};
+  auto config = entrance->actor_config();
+  caf::actor_system system{*config};
   std::atomic<bool> broken = false;
   options.pipeline.on_failure = [&broken] {
     broken = true;
@@ -121,6 +132,8 @@ result<void> serve(serve_options options) {
   if (!actors)
     return tl::unexpected(actors.error());
   auto& started = **actors;
+  if (auto opened = entrance->open(system, started.gate(), options.log_level, options.log_format); !opened)
+    return opened;
   http::server server{options.http,
                       {system, started.sessions(), started.catalog(), started.events(), started.queue(),
                        started.dispatcher(), registry}};
@@ -134,6 +147,7 @@ result<void> serve(serve_options options) {
   std::jthread drain{[&] { started.drain(8s); }};
   server.stop(5s);
   drain.join();
+  entrance->close();
   actors->reset();
   if (broken)
     return fail(errc::internal, "a part of the server has ended; the log says which");
@@ -160,8 +174,7 @@ void add_serve(CLI::App& app, int& exit_code) {
   option(*command, "preset", options->pipeline.settings.preset, "x264's preset, from ultrafast to placebo");
   option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")
       ->check(CLI::Range(0.0, 51.0));
-  option(*command, "encoders", options->pipeline.encoders, "Segments encoded at the same time; 0 for one a core")
-      ->check(CLI::Range(0, 256));
+  add_worker_options(*command, options->workers);
   option(*command, "jobs", options->pipeline.jobs, "Videos that share the encoders at the same time")
       ->check(CLI::Range(1, 1024));
   option(*command, "max-file-size", options->pipeline.max_file_size,

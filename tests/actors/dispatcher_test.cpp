@@ -26,7 +26,7 @@ struct dispatcher_fixture : test::actor_fixture {
 
   one_encoder add_encoder(std::shared_ptr<test::encoder_script> script = std::make_shared<test::encoder_script>()) {
     encoder_actor actor = spawn(test::scripted_encoder, script);
-    tell(dispatcher, register_atom_v, actor);
+    tell(dispatcher, register_atom_v, actor, encoder_info{"node", 1, "run"});
     return {actor, script};
   }
 
@@ -217,9 +217,10 @@ TEST_CASE_METHOD(dispatcher_fixture, "an answer that is not what was asked for c
           return answer;
         },
         [](cancel_atom, const std::string&) {},
+        [](renew_atom) {},
     };
   });
-  tell(dispatcher, register_atom_v, odd);
+  tell(dispatcher, register_atom_v, odd, encoder_info{"node", 1, "run"});
   auto order = open(video_a, 1);
   advance(1s);
   CHECK(order.log->results.empty());
@@ -278,7 +279,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "a late answer of an encoder that was given
   advance(10s);
   CHECK(order.log->numbers() == numbers_to(2));
   // It may offer itself again.
-  tell(dispatcher, register_atom_v, slow.actor);
+  tell(dispatcher, register_atom_v, slow.actor, encoder_info{"node", 1, "run"});
   CHECK(ask<dispatcher_status>(dispatcher, status_atom_v)->encoders.size() == 2);
 }
 
@@ -312,7 +313,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "an encoder that registers twice is one enc
   start();
   auto encoder = add_encoder();
   auto order = open(video_a, 4);
-  tell(dispatcher, register_atom_v, encoder.actor);
+  tell(dispatcher, register_atom_v, encoder.actor, encoder_info{"node", 1, "run"});
   advance(10s);
   CHECK(encoder.script->overlaps == 0);
   CHECK(ask<dispatcher_status>(dispatcher, status_atom_v)->encoders.size() == 1);
@@ -448,8 +449,17 @@ TEST_CASE_METHOD(dispatcher_fixture, "everybody can see what everybody does", "[
   CHECK(status->segments_waiting == 4);
   REQUIRE(status->encoders.size() == 1);
   CHECK(status->encoders[0].busy);
+  CHECK_FALSE(status->encoders[0].analyzing);
   CHECK(status->encoders[0].video_hash == video_a);
   CHECK(status->encoders[0].segment == 0);
+
+  [[maybe_unused]] const auto asked = request(dispatcher, analyze_atom_v, analyze_task{{video_b, "/nowhere", 1}, {}});
+  advance(1s);
+  status = ask<dispatcher_status>(dispatcher, status_atom_v);
+  REQUIRE(status);
+  CHECK(status->encoders[0].busy);
+  CHECK(status->encoders[0].analyzing);
+  CHECK(status->encoders[0].video_hash == video_b);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "many videos whose segments can't be stored hold few of them", "[dispatcher]") {

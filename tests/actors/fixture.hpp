@@ -1,7 +1,7 @@
 #pragma once
 
 #include "actors/error.hpp"
-#include "actors/interfaces.hpp"
+#include "actors/node_interfaces.hpp"
 #include "tests/support/temporary_folder.hpp"
 
 #include <caf/all.hpp>
@@ -17,6 +17,7 @@ namespace vp::test {
 struct deterministic_config : caf::actor_system_config {
   deterministic_config() {
     vp::add_message_types(*this);
+    vp::add_node_message_types(*this);
     set("scheduler.policy", caf::atom("testing"));
     set("logger.inline-output", true);
   }

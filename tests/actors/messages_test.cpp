@@ -146,7 +146,7 @@ claimed_job sample() {
 
 template <>
 source_ref sample() {
-  return {test::hash_of('f'), "/a/path", 12345};
+  return {test::hash_of('f'), "/a/path", 12345, 7};
 }
 
 template <>
@@ -195,8 +195,18 @@ job_outcome sample() {
 }
 
 template <>
+encoder_info sample() {
+  return {"node", 3, "run"};
+}
+
+template <>
 encoder_status sample() {
-  return {"encoder 1", true, test::hash_of('a'), 4};
+  return {sample<encoder_info>(), true, true, true, test::hash_of('a'), 4, 5, 6, 0.5};
+}
+
+template <>
+worker_limits sample() {
+  return {std::chrono::seconds(1), std::chrono::seconds(2)};
 }
 
 template <>
@@ -300,12 +310,17 @@ struct wire_fixture : test::actor_fixture {
 TEST_CASE_METHOD(wire_fixture, "every registered type crosses a network as it is", "[messages]") {
   using types = caf::id_block::vidpipeline;
   round_trip_all<types::begin>(std::make_integer_sequence<std::uint16_t, types::end - types::begin>{});
+  using node_types = caf::id_block::vidpipeline_nodes;
+  round_trip_all<node_types::begin>(std::make_integer_sequence<std::uint16_t, node_types::end - node_types::begin>{});
 }
 
 TEST_CASE_METHOD(wire_fixture, "so does every registered handle", "[messages]") {
   using types = caf::id_block::vidpipeline_handles;
   auto whom = spawn([](caf::event_based_actor*) -> caf::behavior { return {[](caf::ok_atom) {}}; });
   round_trip_handles<types::begin>(whom, std::make_integer_sequence<std::uint16_t, types::end - types::begin>{});
+  using node_types = caf::id_block::vidpipeline_node_handles;
+  round_trip_handles<node_types::begin>(
+      whom, std::make_integer_sequence<std::uint16_t, node_types::end - node_types::begin>{});
 }
 
 TEST_CASE_METHOD(wire_fixture, "what is cut short or no plan is an error", "[messages]") {

@@ -186,6 +186,7 @@ scripted_encoder(scripted_encoder_actor::stateful_pointer<scripted_encoder_state
         x.video_hash.clear();
         x.failed(to_caf(errc::cancelled, "cancelled"));
       },
+      [self](renew_atom) { self->quit(caf::exit_reason::user_shutdown); },
       [self](tick_atom, std::uint64_t task) {
         auto& x = self->state;
         if (!x.busy || x.task != task)

@@ -246,10 +246,11 @@ test('what a server says does not steer the terminal', async (t) => {
   const video = { video_hash: 'ab'.repeat(32), title: evil, status: 'failed', error: evil, duration: null, width: null };
   const url = await pretend(t, (request, response) => {
     if (request.url.endsWith('/retry')) response.writeHead(409).end(JSON.stringify({ detail: evil }));
-    else response.end(JSON.stringify(request.url === '/videos' ? [video] : video));
+    else response.end(JSON.stringify({ '/videos': [video], '/nodes': [{ name: evil, slots: [] }] }[request.url] ?? video));
   });
   const client = clientOf({ url });
   assert.ok((await client('list')).stdout.endsWith(`  ${harmless}\n`));
+  assert.ok((await client('nodes', 'list')).stdout.includes(`\n${harmless} `));
   assert.ok((await client('show', 'abab')).stdout.includes('"title": "\\u001b[31m?31m?\\r\\nž馬"'));
   assert.equal((await client('retry', 'abab')).stderr, `vidpipeline: ${harmless}\n`);
   const file = path.join(await folderFor(t), 'film.mp4');
@@ -293,7 +294,8 @@ test('an answer that is not from a VidPipeline server is an error', async (t) =>
   for (const [status, body] of [[200, '<html>It works!</html>'], [200, ''], [200, '{}'], [200, '[1]'], [200, '"text"'],
     [404, '<html>Not found</html>'], [301, '']]) {
     const url = await pretend(t, (request, response) => response.writeHead(status).end(body));
-    for (const words of [['list'], ['show', 'abab'], ['retry', 'abab'], ['delete', 'abab'], ['upload', file]]) {
+    for (const words of [['list'], ['show', 'abab'], ['retry', 'abab'], ['delete', 'abab'], ['upload', file],
+      ['nodes', 'list'], ['nodes', 'drain', 'abab']]) {
       const outcome = await clientOf({ url })(...words);
       assert.notEqual(outcome.status, 0);
       assert.match(outcome.stderr, foreign, `${words[0]}: ${body}`);

@@ -21,7 +21,7 @@ import {
 const options = { timeout: 300_000 };
 const fast = ['--preset', 'ultrafast'];
 /** One job at a time, so that others wait. */
-const narrow = [...fast, '--jobs', '1', '--encoders', '1'];
+const narrow = [...fast, '--jobs', '1', '--workers', '1'];
 /** Events that are forgotten when a video is completed: whoever reads late may not get them. */
 const passing = new Set(['chunk', 'progress']);
 

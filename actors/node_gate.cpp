@@ -1,0 +1,86 @@
+#include "actors/node_gate.hpp"
+
+#include "actors/error.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <utility>
+
+namespace vp {
+
+namespace {
+
+using gate_pointer = node_gate_actor::stateful_pointer<node_gate_state>;
+using admission = caf::typed_response_promise<slot_link_actor, worker_limits>;
+
+result<node_hello> check(const node_gate_state& state, const std::string& text) {
+  auto hello = parse_hello(text);
+  if (!hello)
+    return hello;
+  if (auto same = check_versions(state.config.versions, hello->versions); !same)
+    return tl::unexpected(same.error());
+  const auto other = std::any_of(state.members.begin(), state.members.end(), [&](const auto& one) {
+    const auto& where = one.second.where;
+    return where.node == hello->where.node && where.run != hello->where.run;
+  });
+  if (other) // It may be one that is about to be missed.
+    return fail(errc::overloaded, "another node is here by the name of " + hello->where.node);
+  return hello;
+}
+
+void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
+  auto& state = self->state;
+  auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);
+  state.members[hello.run] = {slot, hello.where};
+  spdlog::info("node {}: slot {} has joined", hello.where.node, hello.where.slot);
+  answer.deliver(slot_link_actor{slot}, state.config.limits);
+  // After the answer: the worker must know its slot when the first task comes.
+  self->send(state.config.dispatcher, register_atom_v, encoder_actor{slot}, hello.where);
+}
+
+} // namespace
+
+node_gate_state::~node_gate_state() {
+  for (auto& [run, one] : members)
+    caf::anon_send_exit(one.slot, caf::exit_reason::user_shutdown);
+}
+
+node_gate_actor::behavior_type node_gate(gate_pointer self, node_gate_config config) {
+  self->state.config = std::move(config);
+  self->set_down_handler([self](const caf::down_msg& down) {
+    std::erase_if(self->state.members, [&](const auto& one) {
+      if (one.second.slot.address() != down.source)
+        return false;
+      spdlog::info("node {}: slot {} has left", one.second.where.node, one.second.where.slot);
+      return true;
+    });
+  });
+  return {
+      [self](join_atom, const std::string& text,
+             const worker_actor& worker) -> caf::result<slot_link_actor, worker_limits> {
+        auto& state = self->state;
+        auto hello = check(state, text);
+        if (!hello) {
+          spdlog::warn("a worker is refused: {}", hello.error().text);
+          return to_caf(hello.error());
+        }
+        auto answer = self->make_response_promise<slot_link_actor, worker_limits>();
+        const auto before = hello->before ? state.members.find(hello->before->run) : state.members.end();
+        if (before == state.members.end()) {
+          admit(self, *hello, worker, answer);
+          return answer;
+        }
+        spdlog::log(hello->before->counts ? spdlog::level::warn : spdlog::level::info, "node {}: slot {}: {}",
+                    hello->where.node, hello->where.slot, hello->before->end);
+        // First its predecessor is judged, so that what that one did to a task is known before another gets it.
+        auto go_on = [self, hello = *hello, worker, answer] { admit(self, hello, worker, answer); };
+        self->request(before->second.slot, state.config.slot.verdict_wait, verdict_atom_v, hello->before->end,
+                      hello->before->counts)
+            .then(go_on, [go_on](const caf::error&) { go_on(); });
+        return answer;
+      },
+  };
+}
+
+} // namespace vp

@@ -1,0 +1,40 @@
+#pragma once
+
+#include "actors/node_hello.hpp"
+#include "actors/node_interfaces.hpp"
+#include "actors/worker_slot.hpp"
+
+#include <caf/all.hpp>
+
+#include <map>
+#include <string>
+
+namespace vp {
+
+struct node_gate_config {
+  dispatcher_actor dispatcher;
+  worker_slot_config slot;
+  worker_limits limits;
+  std::map<std::string, std::string> versions; ///< a worker's must be these
+};
+
+/// Lets workers in: checks that they make the same files as this server, has a worker's predecessor judged, and gives
+/// each a slot that works for the dispatcher. Its end is that of all slots.
+struct node_gate_state {
+  static constexpr const char* name = "node gate";
+
+  struct member {
+    worker_slot_actor slot;
+    encoder_info where;
+  };
+
+  ~node_gate_state();
+
+  node_gate_config config;
+  std::map<std::string, member> members; ///< by the name of their process' run
+};
+
+node_gate_actor::behavior_type node_gate(node_gate_actor::stateful_pointer<node_gate_state> self,
+                                         node_gate_config config);
+
+} // namespace vp

@@ -1,0 +1,68 @@
+#include "actors/node_hello.hpp"
+
+#include "actors/json.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+
+namespace vp {
+
+namespace {
+
+constexpr std::size_t longest_name = 63;
+
+/// A name goes into logs, metrics and addresses.
+bool is_name(std::string_view text) {
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
+  return !text.empty() && text.size() <= longest_name && text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+} // namespace
+
+std::string to_text(const node_hello& hello) {
+  nlohmann::json out{{"node", hello.where.node},
+                     {"slot", hello.where.slot},
+                     {"node_run", hello.where.run},
+                     {"run", hello.run},
+                     {"versions", hello.versions}};
+  if (hello.before)
+    out["before"] = {{"run", hello.before->run}, {"end", hello.before->end}, {"counts", hello.before->counts}};
+  return to_text(out);
+}
+
+result<node_hello> parse_hello(std::string_view text) {
+  try {
+    const auto in = nlohmann::json::parse(text);
+    node_hello hello;
+    in.at("node").get_to(hello.where.node);
+    in.at("slot").get_to(hello.where.slot);
+    in.at("node_run").get_to(hello.where.run);
+    in.at("run").get_to(hello.run);
+    in.at("versions").get_to(hello.versions);
+    if (auto before = in.find("before"); before != in.end())
+      hello.before = {before->at("run"), before->at("end"), before->at("counts")};
+    if (!is_name(hello.where.node))
+      return fail(errc::invalid_request, "a node's name has 1 to 63 letters, digits, dots, dashes and underscores");
+    return hello;
+  } catch (const nlohmann::json::exception&) {
+    return fail(errc::invalid_request, "this worker does not introduce itself as this server expects it");
+  }
+}
+
+result<void> check_versions(const std::map<std::string, std::string>& ours,
+                            const std::map<std::string, std::string>& theirs) {
+  std::string differences;
+  for (const auto& [name, version] : ours) {
+    const auto found = theirs.find(name);
+    if (found == theirs.end() || found->second != version)
+      differences += fmt::format("{}{} {} here and {} there", differences.empty() ? "" : ", ", name, version,
+                                 found == theirs.end() ? "none" : found->second);
+  }
+  if (!differences.empty())
+    return fail(errc::conflict, "the worker would make other files than this server: " + differences);
+  return {};
+}
+
+} // namespace vp

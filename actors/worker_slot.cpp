@@ -1,0 +1,134 @@
+#include "actors/worker_slot.hpp"
+
+#include "actors/error.hpp"
+
+#include <caf/binary_deserializer.hpp>
+#include <spdlog/spdlog.h>
+
+#include <exception>
+#include <utility>
+
+namespace vp {
+
+namespace {
+
+/// What the bytes say is the answer.
+template <class R>
+void deliver(caf::actor_system& system, const std::vector<char>& from, caf::response_promise& answer) {
+  caf::error problem;
+  try {
+    R result;
+    caf::binary_deserializer source{system, from};
+    problem = source(result);
+    if (!problem) {
+      answer.deliver(std::move(result));
+      return;
+    }
+  } catch (const std::exception& thrown) {
+    problem = to_caf(errc::internal, thrown.what());
+  }
+  answer.deliver(to_caf(errc::internal, "the worker's answer can't be read: " + caf::to_string(problem)));
+}
+
+} // namespace
+
+worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_config config, worker_actor worker) {
+  config_ = std::move(config);
+  worker_ = std::move(worker);
+  self_->monitor(worker_);
+  self_->set_down_handler([this](caf::down_msg& down) { worker_down(std::move(down.reason)); });
+  return {
+      [this](read_atom, std::uint64_t id, std::uint64_t offset, std::uint32_t length) {
+        return read(id, offset, length);
+      },
+      [this](result_atom, std::uint64_t id, const bytes& piece) { return append(id, piece); },
+      [this](end_atom, std::uint64_t id) { finish(id); },
+      [this](fail_atom, std::uint64_t id, const caf::error& why) { fail(id, why); },
+      [this](drain_atom) -> caf::result<void> {
+        auto answer = self_->make_response_promise();
+        self_->request(config_.dispatcher, config_.drain_timeout, drain_atom_v, encoder_actor{self_})
+            .then([answer]() mutable { answer.deliver(caf::unit); },
+                  [answer](caf::error& problem) mutable { answer.deliver(std::move(problem)); });
+        return answer;
+      },
+      [this](analyze_atom what, analyze_task& wanted) { return begin<media::analysis>(what, wanted); },
+      [this](encode_atom what, segment_task& wanted) { return begin<segment_result>(what, wanted); },
+      [this](cancel_atom, const std::string& video_hash) {
+        if (task_ && task_->source.video_hash == video_hash)
+          self_->send(worker_, cancel_atom_v, task_->id);
+      },
+      [this](renew_atom) { self_->send(worker_, renew_atom_v); },
+      [this](verdict_atom, const std::string& how, bool counts) { judge(how, counts); },
+      [this](tick_atom) { judge({}, false); },
+  };
+}
+
+template <class R, class Atom, class Task>
+caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
+  if (task_)
+    return to_caf(errc::overloaded, "the worker has a task");
+  auto answer = self_->make_response_promise();
+  task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}};
+  wanted.source.path.clear(); // nobody's business there
+  self_->send(worker_, what, task_->id, std::move(wanted));
+  return answer;
+}
+
+caf::result<bytes> worker_slot_state::read(std::uint64_t id, std::uint64_t offset, std::uint32_t length) {
+  if (!task_ || task_->id != id)
+    return to_caf(errc::stale, "this task has ended");
+  return self_->delegate(config_.reader, read_atom_v, task_->source.path, offset, length);
+}
+
+caf::result<void> worker_slot_state::append(std::uint64_t id, const bytes& piece) {
+  if (!task_ || task_->id != id)
+    return to_caf(errc::stale, "this task has ended");
+  if (task_->result.size() + piece.size() > config_.max_result) {
+    fail(id, to_caf(errc::internal, "the worker's answer has no end"));
+    return to_caf(errc::stale, "this task has ended");
+  }
+  task_->result.insert(task_->result.end(), piece.view().begin(), piece.view().end());
+  return caf::unit;
+}
+
+std::optional<worker_slot_state::task> worker_slot_state::take(std::uint64_t id) {
+  if (!task_ || task_->id != id)
+    return std::nullopt;
+  return std::exchange(task_, std::nullopt);
+}
+
+void worker_slot_state::finish(std::uint64_t id) {
+  auto done = take(id);
+  if (!done)
+    return;
+  if (done->is_analysis)
+    deliver<media::analysis>(self_->system(), done->result, done->answer);
+  else
+    deliver<segment_result>(self_->system(), done->result, done->answer);
+}
+
+void worker_slot_state::fail(std::uint64_t id, const caf::error& why) {
+  if (auto done = take(id))
+    done->answer.deliver(why);
+}
+
+void worker_slot_state::worker_down(caf::error why) {
+  if (task_)
+    self_->delayed_send(self_, config_.verdict_wait, tick_atom_v);
+  else
+    self_->quit(std::move(why));
+}
+
+/// How it all ended.
+void worker_slot_state::judge(const std::string& how, bool counts) {
+  if (auto last = std::exchange(task_, std::nullopt))
+    last->answer.deliver(counts ? to_caf(errc::crashed, how) : caf::make_error(caf::sec::request_receiver_down));
+  self_->quit(caf::exit_reason::remote_link_unreachable);
+}
+
+worker_slot_impl::behavior_type worker_slot(worker_slot_state::pointer self, worker_slot_config config,
+                                            worker_actor worker) {
+  return self->state.make_behavior(std::move(config), std::move(worker));
+}
+
+} // namespace vp

@@ -1,0 +1,72 @@
+#pragma once
+
+#include "actors/node_interfaces.hpp"
+
+#include <caf/all.hpp>
+
+#include <functional>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace vp {
+
+struct worker_slot_config {
+  source_reader_actor reader;
+  dispatcher_actor dispatcher;
+  /// How long it waits, when a worker is lost, for its successor to tell how its process ended.
+  caf::timespan verdict_wait = std::chrono::seconds(3);
+  /// Bytes of a result. A segment's worth of all renditions is a few MiB.
+  std::size_t max_result = std::size_t{1} << 30U;
+  caf::timespan drain_timeout = std::chrono::seconds(5);
+};
+
+/// The slot's own interface: the successor has not come.
+using worker_slot_impl = worker_slot_actor::extend<caf::reacts_to<tick_atom>>;
+
+/// An encoder whose work is done by a worker at the other end of a link: gives it its tasks and the blocks of their
+/// sources, no others, and puts their results together. Ends with its worker.
+///
+/// When the worker is lost in the middle of a task, the task ends as lost, or as `crashed` when the worker's successor
+/// tells in time that the process ended by its own doing. Nothing that comes later about a task is looked at.
+class worker_slot_state {
+public:
+  static constexpr const char* name = "worker slot";
+  using pointer = worker_slot_impl::stateful_pointer<worker_slot_state>;
+
+  explicit worker_slot_state(pointer self) : self_(self) {}
+
+  worker_slot_impl::behavior_type make_behavior(worker_slot_config config, worker_actor worker);
+
+private:
+  struct task {
+    std::uint64_t id = 0;
+    source_ref source;
+    bool is_analysis = false;
+    caf::response_promise answer;
+    std::vector<char> result; ///< as far as it has come
+  };
+
+  template <class R, class Atom, class Task>
+  caf::result<R> begin(Atom what, Task& wanted);
+
+  caf::result<bytes> read(std::uint64_t id, std::uint64_t offset, std::uint32_t length);
+  caf::result<void> append(std::uint64_t id, const bytes& piece);
+  void finish(std::uint64_t id);
+  void fail(std::uint64_t id, const caf::error& why);
+  void worker_down(caf::error why);
+  void judge(const std::string& how, bool counts);
+  std::optional<task> take(std::uint64_t id);
+
+  pointer self_;
+  worker_slot_config config_;
+  worker_actor worker_;
+  std::optional<task> task_;
+  std::uint64_t last_id_ = 0;
+};
+
+worker_slot_impl::behavior_type worker_slot(worker_slot_state::pointer self, worker_slot_config config,
+                                            worker_actor worker);
+
+} // namespace vp

@@ -1,0 +1,10 @@
+#pragma once
+
+#include <string>
+
+namespace vp::cli {
+
+/// 128 random bits as hex digits: a name that nobody else has, or a word that nobody can guess.
+std::string random_name();
+
+} // namespace vp::cli

@@ -1,0 +1,107 @@
+#include "cli/serve_workers.hpp"
+
+#include "cli/commands.hpp"
+#include "cli/place.hpp"
+#include "cli/random_name.hpp"
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+namespace vp::cli {
+
+void add_worker_options(CLI::App& command, serve_worker_options& options) {
+  options.workers = std::max(1U, std::thread::hardware_concurrency());
+  option(command, "workers", options.workers,
+         "Segments encoded at the same time on this machine, each in a process of its own; 0 for none")
+      ->check(CLI::Range(0, 256));
+  option(command, "worker-memory", options.memory, "Memory that each of them may take, bytes, with MB, GB, ...")
+      ->transform(CLI::AsSizeValue(false));
+  option(command, "worker-cache", options.cache, "Of it for what is read of the sources")
+      ->transform(CLI::AsSizeValue(false));
+  option(command, "nodes", options.nodes,
+         "ADDRESS:PORT where workers on other machines join, such as 0.0.0.0:8100; the port after it is used as well");
+  option(command, "certs", options.certs, "Folder of the certificates, made by `certs init`");
+  option(command, "name", options.name, "Name of this server's certificate");
+}
+
+result<node_entrance> node_entrance::prepare(serve_worker_options options) {
+  node_entrance made;
+  made.secret_ = random_name();
+  made.options_ = std::move(options);
+  const auto& wanted = made.options_;
+  if (wanted.nodes.empty())
+    return made;
+  auto place = parse_place(wanted.nodes);
+  if (!place)
+    return tl::unexpected(place.error());
+  std::tie(made.host_, made.port_) = *place;
+  made.identity_ = nodes::identity_in(wanted.certs, wanted.name);
+  if (auto checked = nodes::check(*made.identity_, nodes::role::server); !checked)
+    return fail(checked.error().code, "--nodes wants certificates: " + checked.error().text);
+  auto authority = nodes::fingerprint(made.identity_->authority);
+  if (!authority)
+    return tl::unexpected(authority.error());
+  made.authority_ = *authority;
+  return made;
+}
+
+std::unique_ptr<caf::actor_system_config> node_entrance::actor_config() const {
+  std::vector<std::string> identifiers{secret_};
+  if (identity_)
+    identifiers.push_back(authority_);
+  return std::make_unique<node_config>(std::move(identifiers), identity_);
+}
+
+result<void> node_entrance::open(caf::actor_system& system, const node_gate_actor& gate, const std::string& log_level,
+                                 const std::string& log_format) {
+  if (identity_) {
+    const auto link = publish(system, gate, host_, static_cast<std::uint16_t>(port_ + 1), transport::tls);
+    if (!link)
+      return tl::unexpected(link.error());
+    auto log = [](const std::string& peer, const result<std::string>& name) {
+      if (name)
+        spdlog::info("nodes: {} at {} has shown its certificate", *name, peer);
+      else
+        spdlog::warn("nodes: {} is refused: {}", peer, name.error().text);
+    };
+    auto opened =
+        nodes::door::open(host_, port_, *identity_, nlohmann::json{{"version", 1}, {"port", *link}}.dump(), log);
+    if (!opened)
+      return tl::unexpected(opened.error());
+    door_ = std::move(*opened);
+    spdlog::info("nodes: workers join at {}:{}", host_, port_);
+  }
+  if (options_.workers == 0)
+    return {};
+  const auto port = publish(system, gate, "127.0.0.1", 0, transport::plain);
+  if (!port)
+    return tl::unexpected(port.error());
+  std::error_code problem;
+  nodes::local_workers::config config;
+  config.program = std::filesystem::read_symlink("/proc/self/exe", problem);
+  if (problem)
+    return fail(errc::internal, "this program can't find itself: " + problem.message());
+  config.arguments = {"worker",
+                      "--local",
+                      fmt::format("--slots={}", options_.workers),
+                      fmt::format("--worker-memory={}", options_.memory),
+                      fmt::format("--worker-cache={}", options_.cache),
+                      "--log-level=" + log_level,
+                      "--log-format=" + log_format};
+  config.secret = fmt::format("{} {}\n", *port, secret_);
+  workers_ = std::make_unique<nodes::local_workers>(std::move(config));
+  return {};
+}
+
+void node_entrance::close() {
+  workers_.reset();
+  door_.reset();
+}
+
+} // namespace vp::cli

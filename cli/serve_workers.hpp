@@ -1,0 +1,56 @@
+#pragma once
+
+#include "actors/node_link.hpp"
+#include "nodes/door.hpp"
+#include "nodes/local_workers.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace vp::cli {
+
+/// What `serve` is told about its workers.
+struct serve_worker_options {
+  std::uint32_t workers = 1; ///< of its own, on this machine
+  std::uint64_t memory = std::uint64_t{3} << 30U;
+  std::uint64_t cache = std::uint64_t{32} << 20U;
+  std::string nodes; ///< ADDRESS:PORT where workers on other machines join; empty for none
+  std::string certs = "certs";
+  std::string name = "server"; ///< of its certificate
+};
+
+void add_worker_options(CLI::App& command, serve_worker_options& options);
+
+/// How workers come to a server: those that it starts itself through a port on this machine, which opens to whoever
+/// knows a word that only they are told; those on other machines through the door, and with certificates.
+class node_entrance {
+public:
+  /// Looks at the certificates, where some are wanted. Errors are for people.
+  static result<node_entrance> prepare(serve_worker_options options);
+
+  /// For the actor system that `open` is called with.
+  std::unique_ptr<caf::actor_system_config> actor_config() const;
+
+  /// Publishes the gate, opens the door and starts the workers of this machine.
+  result<void> open(caf::actor_system& system, const node_gate_actor& gate, const std::string& log_level,
+                    const std::string& log_format);
+
+  /// Ends the workers of this machine.
+  void close();
+
+private:
+  serve_worker_options options_;
+  std::string secret_;
+  std::string host_; ///< of `--nodes`
+  std::uint16_t port_ = 0;
+  std::optional<nodes::identity> identity_;
+  std::string authority_; ///< fingerprint
+  std::unique_ptr<nodes::door> door_;
+  std::unique_ptr<nodes::local_workers> workers_;
+};
+
+} // namespace vp::cli
