@@ -5,6 +5,7 @@ import { chooseFiles, onDrop, onPicked } from './files.js';
 import { bytes, named } from './format.js';
 import { Job } from './job.js';
 import { remembered } from './memory.js';
+import { Nodes } from './nodes.js';
 import { connect, server, toast } from './page.js';
 
 const ARRIVING = 10_000; // ms since the last chunk from elsewhere
@@ -54,11 +55,14 @@ const link = connect({
     refreshKnown();
     render();
   },
+  back: () => nodes.refresh(),
   alone() {
     say($('#shared-note'), 'This browser has no shared workers: keep this page open while files are sent.');
     $('#shared-note').hidden = false;
   },
 });
+
+const nodes = new Nodes($('#nodes'), { gone: () => $('#choose').focus() });
 
 function replaceVideos(list) {
   videos.clear();

@@ -3,6 +3,7 @@
 #include "http/events_api.hpp"
 #include "http/files_api.hpp"
 #include "http/io_thread.hpp"
+#include "http/nodes_api.hpp"
 #include "http/service.hpp"
 #include "http/status_api.hpp"
 #include "http/upload_api.hpp"
@@ -71,6 +72,7 @@ result<std::unique_ptr<service>> make_service(const server_config& config, const
   add_upload_api(made->router);
   add_events_api(made->router);
   add_videos_api(made->router);
+  add_nodes_api(made->router);
   add_status_api(made->router);
   add_files_api(made->router);
   return made;

@@ -134,10 +134,11 @@ test('everything can be done from the keyboard', { timeout: 300_000 }, async (t)
   await server.upload(await makeClip(file, { seconds: 1, size: '320x180' }), { title: 'keys' });
   const page = await openPage(await browserFor(t), server.url);
   await card(page, 'keys').waitFor();
+  await page.getByTestId('drain').waitFor();
 
   // Every stop shows where the focus is.
   const stops = [];
-  for (let i = 0; i < 5; i++) {
+  for (let i = 0; i < 6; i++) {
     await page.keyboard.press('Tab');
     stops.push(await page.evaluate(() => {
       const at = document.activeElement;
@@ -145,7 +146,7 @@ test('everything can be done from the keyboard', { timeout: 300_000 }, async (t)
       return `${at.getAttribute('aria-label') ?? at.textContent.trim()}${ring ? '' : ' without a ring'}`;
     }));
   }
-  assert.deepEqual(stops, ['VidPipeline', 'API', 'Choose files…', 'keys', 'Delete: keys']);
+  assert.deepEqual(stops, ['VidPipeline', 'API', 'Choose files…', 'Drain: local', 'keys', 'Delete: keys']);
 
   await page.keyboard.press('Enter');
   assert.equal(await page.evaluate(() => document.activeElement.textContent), 'Keep');

@@ -2,6 +2,7 @@
 
 #include "http/events_api.hpp"
 #include "http/files_api.hpp"
+#include "http/nodes_api.hpp"
 #include "http/router.hpp"
 #include "http/status_api.hpp"
 #include "http/upload_api.hpp"
@@ -33,6 +34,7 @@ void check_described(const request_type& request, const response_type& response)
     add_upload_api(all);
     add_events_api(all);
     add_videos_api(all);
+    add_nodes_api(all);
     add_status_api(all);
     add_files_api(all);
     return all;
@@ -77,6 +79,19 @@ std::string detail_of(const response_type& response) {
   const auto detail = parsed["detail"].get<std::string>();
   CHECK_FALSE(detail.empty());
   return detail;
+}
+
+void check_fields(const nlohmann::json& answer, const std::string& schema) {
+  static const auto document = nlohmann::json::parse(openapi_document);
+  const auto& described = document.at("components").at("schemas").at(schema);
+  for (const auto& [name, value] : answer.items()) {
+    CAPTURE(schema, name);
+    CHECK(described.at("properties").contains(name));
+  }
+  for (const auto& name : described.at("required")) {
+    CAPTURE(schema, name);
+    CHECK(answer.contains(name));
+  }
 }
 
 client::client(std::uint16_t port) : port_(port) {

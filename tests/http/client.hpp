@@ -28,6 +28,9 @@ nlohmann::json json_of(const response_type& response);
 /// The sentence of an error; fails the test when there is none.
 std::string detail_of(const response_type& response);
 
+/// Whether an object has the fields that the description of the interface gives this schema; fails the test when not.
+void check_fields(const nlohmann::json& answer, const std::string& schema);
+
 /// One connection to a server on this machine, and what a test wants to do with it. No answer within 20 s is an
 /// exception.
 class client {

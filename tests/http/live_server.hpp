@@ -34,6 +34,8 @@ public:
   const test::temporary_folder& folder() const { return folder_; }
   const std::filesystem::path& data() const { return config_.data_dir; }
   const std::string& url() const { return config_.url; }
+  caf::actor_system& actors() { return system_; }
+  const dispatcher_actor& dispatcher() const { return dispatcher_; }
   /// As a transcode job of the server at `url` would begin it.
   claimed_job claim(const std::string& hash, const std::string& url);
   /// The videos whose jobs here were asked to end.
