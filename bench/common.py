@@ -1,5 +1,6 @@
 """What the benchmarks share: a server to measure, medians, and where things are."""
 
+import contextlib
 import json
 import os
 import pathlib
@@ -24,6 +25,24 @@ CRF = 21
 RUNGS = [(1920, 1080, 5000), (1280, 720, 3000), (854, 480, 1500), (640, 360, 800), (256, 144, 200)]
 
 
+def family(pid):
+    """A process and all that come of it."""
+    pids = [pid]
+    for each in pids:
+        with contextlib.suppress(OSError):
+            for thread in pathlib.Path(f"/proc/{each}/task").iterdir():
+                pids += map(int, (thread / "children").read_text().split())
+    return pids
+
+
+def proportional(pid):
+    """Its resident bytes, of what it shares its part."""
+    with contextlib.suppress(OSError):
+        found = re.search(r"^Pss:\s+(\d+)", pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+        return int(found[1]) * 1024
+    return 0
+
+
 class Server:
     """A `vidpipeline serve` of its own on a free port, with a data folder that goes away with it."""
 
@@ -41,6 +60,9 @@ class Server:
         if self.url is None:
             raise RuntimeError("the server did not start")
         threading.Thread(target=lambda: self.log.extend(self.process.stdout), daemon=True).start()
+        self.peak = 0
+        self.stopped = threading.Event()
+        threading.Thread(target=self.watch_memory, daemon=True).start()
 
     def __enter__(self):
         return self
@@ -48,15 +70,22 @@ class Server:
     def __exit__(self, *_):
         self.stop()
 
+    def watch_memory(self):
+        """Remembers the most that the server and its workers have held, what they share counted once, in bytes."""
+        while not self.stopped.wait(0.5):
+            self.peak = max(self.peak, sum(map(proportional, family(self.process.pid))))
+
     def stop(self):
-        """Ends the server; returns its CPU seconds and its largest resident set in bytes, and removes its data."""
+        """Ends the server; returns its CPU seconds and its largest memory in bytes, both with its workers', and removes
+        its data."""
         if self.process is None:
             return self.usage
+        self.stopped.set()
         self.process.send_signal(signal.SIGTERM)
         _, _, usage = os.wait4(self.process.pid, 0)
         self.process = None
         shutil.rmtree(self.data)
-        self.usage = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
+        self.usage = usage.ru_utime + usage.ru_stime, self.peak
         return self.usage
 
     def get(self, path):

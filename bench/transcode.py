@@ -2,7 +2,7 @@
 """CPU seconds, memory, quality and size of the film clip's whole job, against FFmpeg's command line doing the same work.
 
 Three ways take turns, so that a slow hour of the machine hits all of them:
-  ours      the server from start to end: upload, probe, all renditions, both manifests
+  ours      the server and its workers from start to end: upload, probe, all renditions, both manifests
   split     one ffmpeg command, the decoded picture split and scaled for each rendition, default threads
   cascade   the same with each rendition scaled from the one above and single-threaded encoders
 Ends with a line for each limit that ours has to keep, and with status 1 where one is not kept.
@@ -66,7 +66,7 @@ def ffmpeg(folder, graph, threads):
 
 
 def ours(keep):
-    """The whole life of a server that transcodes the clip once with two encoders."""
+    """The whole life of a server that transcodes the clip once with two workers."""
     with Server("--workers", 2, "--preset", PRESET, "--crf", CRF) as server:
         server.upload(CLIP)
         video = server.get("/videos")[0]
@@ -111,7 +111,7 @@ def main():
         for name, values in seconds.items():
             ratio = ratios[name]
             print(f"| {name} | {spread(values)} | {ratio:.3f} |")
-        print(f"\nLargest resident set with two encoders: {max(memory) / 1e6:.0f} MB\n")
+        print(f"\nMost memory of the server with two workers: {max(memory) / 1e6:.0f} MB\n")
         verdicts = []
         print("| rendition | PSNR-Y ours | split | cascade | MB ours | split | cascade |\n|---|---|---|---|---|---|---|")
         for index, (width, height, _) in enumerate(RUNGS):
@@ -129,7 +129,7 @@ def main():
                 verdicts.append((f"{height}p, PSNR-Y lost to {name}", quality[other] - quality[0], PSNR_LIMIT, " dB"))
                 verdicts.append((f"{height}p, size beside {name}", sizes[0], sizes[other], " MB"))
         verdicts += [(f"CPU seconds beside {name}", ratios[name], limit) for name, limit in CPU_LIMITS.items()]
-        verdicts.append(("resident set", max(memory) / 1e6, MEMORY_LIMIT, " MB"))
+        verdicts.append(("memory", max(memory) / 1e6, MEMORY_LIMIT, " MB"))
         print()
         kept = [judge(*verdict) for verdict in verdicts]
         sys.exit(0 if all(kept) else 1)

@@ -78,6 +78,7 @@ export class Server {
     });
     const log = [];
     const server = new Server(child, log);
+    server.data = data;
     server.url = await new Promise((resolve, reject) => {
       for (const stream of [child.stdout, child.stderr]) {
         createInterface({ input: stream }).on('line', (line) => {
