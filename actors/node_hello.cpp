@@ -16,7 +16,9 @@ constexpr std::size_t longest_name = 63;
 /// A name goes into logs, metrics and addresses.
 bool is_name(std::string_view text) {
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_";
-  return !text.empty() && text.size() <= longest_name && text.find_first_not_of(allowed) == std::string_view::npos;
+  // No name of all dots: in a URL they lead elsewhere.
+  return text.size() <= longest_name && text.find_first_not_of('.') != std::string_view::npos
+         && text.find_first_not_of(allowed) == std::string_view::npos;
 }
 
 } // namespace

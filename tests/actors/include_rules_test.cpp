@@ -46,6 +46,11 @@ const std::vector<std::string> none;
 
 } // namespace
 
+TEST_CASE("nodes are processes, and know no actors", "[include_rules]") {
+  CHECK(offences("nodes", {"<caf/", "\"actors/", "\"http/", "\"cli/", "\"kafka/", "\"media/"}, {"\"media/error.hpp\""})
+        == none);
+}
+
 TEST_CASE("media and kafka know neither actors nor the network nor each other", "[include_rules]") {
   REQUIRE(fs::exists(root / "media" / "types.hpp"));
   CHECK(offences("media", {"<caf/", "<boost/asio", "<boost/beast", "\"actors/", "\"http/", "\"cli/", "\"kafka/"})
