@@ -46,8 +46,8 @@ T must(vp::result<T> from) {
 }
 
 /// Tells when the first job came, once it has acknowledged the last one.
-vp::job_consumer::behavior_type acknowledging(vp::job_consumer::pointer self, vp::job_queue_actor queue,
-                                              std::shared_ptr<std::promise<clock_type::time_point>> all) {
+vp::job_consumer::behavior_type acknowledging(vp::job_consumer::pointer self, const vp::job_queue_actor& queue,
+                                              const std::shared_ptr<std::promise<clock_type::time_point>>& all) {
   auto left = std::make_shared<std::uint32_t>(backlog);
   auto begin = std::make_shared<clock_type::time_point>();
   return {[=](vp::deliver_atom, const vp::job& job) {

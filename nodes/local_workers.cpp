@@ -13,7 +13,9 @@
 #include <unistd.h>
 #include <utility>
 
-extern char** environ;
+#ifndef __linux__
+extern char** environ; // no header declares it there
+#endif
 
 namespace vp::nodes {
 

@@ -58,6 +58,7 @@ void misbehave(std::string_view deed) {
     constexpr std::size_t four_gib = std::size_t{4} << 30U;
     auto* volatile taken = ::operator new(four_gib, std::nothrow);
     succeeded = taken != nullptr;
+    ::operator delete(taken);
   } else if (deed == "spin") {
     for (volatile bool spins = true; spins;) {
     }
