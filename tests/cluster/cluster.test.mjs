@@ -43,15 +43,21 @@ const joining = (server, name, certificates) => [
   ...['--certs', certificates(name), '--slots', '1'],
 ];
 
+/** A server and the hosts of two workers that have joined it. */
+async function startThree(t) {
+  const hosts = Hosts.startFor(t);
+  const [host, alpha, beta] = [await hosts.add(1), await hosts.add(2), await hosts.add(3)];
+  const certificates = await makeCertificates(t, ['alpha', 'beta']);
+  const server = await serveOn(t, host, certificates);
+  startWorker(t, alpha, joining(server, 'alpha', certificates));
+  startWorker(t, beta, joining(server, 'beta', certificates));
+  await nodesJoin(server, { alpha: 1, beta: 1 });
+  return { server, alpha, beta };
+}
+
 if (insideOwnNetwork(fileURLToPath(import.meta.url))) {
   test('three hosts make the same files as one worker', { skip, timeout: 600_000 }, async (t) => {
-    const hosts = Hosts.startFor(t);
-    const [a, b, c] = [await hosts.add(1), await hosts.add(2), await hosts.add(3)];
-    const certificates = await makeCertificates(t, ['alpha', 'beta']);
-    const server = await serveOn(t, a, certificates);
-    startWorker(t, b, joining(server, 'alpha', certificates));
-    startWorker(t, c, joining(server, 'beta', certificates));
-    await nodesJoin(server, { alpha: 1, beta: 1 });
+    const { server } = await startThree(t);
     const bytes = await readFile(clip);
     const hash = await server.upload(bytes);
     assert.equal((await server.ended(hash, 250_000)).status, 'completed');
@@ -65,20 +71,14 @@ if (insideOwnNetwork(fileURLToPath(import.meta.url))) {
   });
 
   test('a link that breaks, and one that is slow, lose nothing', { skip, timeout: 300_000 }, async (t) => {
-    const hosts = Hosts.startFor(t);
-    const [a, b, c] = [await hosts.add(1), await hosts.add(2), await hosts.add(3)];
-    const certificates = await makeCertificates(t, ['alpha', 'beta']);
-    const server = await serveOn(t, a, certificates);
-    startWorker(t, b, joining(server, 'alpha', certificates));
-    startWorker(t, c, joining(server, 'beta', certificates));
-    await nodesJoin(server, { alpha: 1, beta: 1 });
-    await c.shape('tbf', 'rate', '1500kbit', 'burst', '16kb', 'latency', '400ms');
+    const { server, alpha, beta } = await startThree(t);
+    await beta.shape('tbf', 'rate', '1500kbit', 'burst', '16kb', 'latency', '400ms');
     const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 30, size: '640x360' });
     const hash = await server.upload(bytes);
     await until(async () => (await server.metric('vidpipeline_segments_encoded_total')) >= 1, 60_000, 'encoding');
-    await b.down();
+    await alpha.down();
     await nodesJoin(server, { beta: 1 }); // it is missed
-    await b.up();
+    await alpha.up();
     await nodesJoin(server, { alpha: 1, beta: 1 });
     const video = await server.ended(hash, 200_000);
     assert.equal(video.status, 'completed', video.error);
