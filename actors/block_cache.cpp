@@ -12,17 +12,17 @@ namespace {
 class cached_source final : public media::byte_source {
 public:
   cached_source(std::shared_ptr<block_cache> cache, const source_ref& where)
-      : cache_(std::move(cache)), video_(where.video_id), size_(where.size) {}
+      : cache_(std::move(cache)), version_(where.version), size_(where.size) {}
 
   std::uint64_t size() const noexcept override { return size_; }
 
   result<std::size_t> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
-    return cache_->read(video_, size_, offset, into);
+    return cache_->read(version_, size_, offset, into);
   }
 
 private:
   std::shared_ptr<block_cache> cache_;
-  std::int64_t video_;
+  std::uint64_t version_;
   std::uint64_t size_;
 };
 
@@ -66,11 +66,11 @@ bool block_cache::awaits(key which) const {
   return awaited_ == which;
 }
 
-result<std::size_t> block_cache::read(std::int64_t video, std::uint64_t size, std::uint64_t offset,
+result<std::size_t> block_cache::read(std::uint64_t version, std::uint64_t size, std::uint64_t offset,
                                       std::span<std::uint8_t> into) {
   if (offset >= size || into.empty())
     return std::size_t{0};
-  const key which{video, offset / piece_size};
+  const key which{version, offset / piece_size};
   std::unique_lock lock{mutex_};
   if (last_ != which || !index_.contains(which)) {
     last_ = which;

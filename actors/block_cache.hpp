@@ -25,8 +25,8 @@ class block_cache {
 public:
   using clock = std::chrono::steady_clock;
 
-  /// Which block of which source: a video's id and the block's index.
-  using key = std::pair<std::int64_t, std::uint64_t>;
+  /// Which block of which source: the source's version and the block's index.
+  using key = std::pair<std::uint64_t, std::uint64_t>;
 
   /// `limit`: bytes. `want` is called by readers, for every block that they come to, before they wait for it.
   block_cache(std::size_t limit, std::function<void(key)> want) : limit_(limit), want_(std::move(want)) {}
@@ -45,7 +45,8 @@ public:
   // -- for readers
 
   /// At most `into.size()` bytes of a source of this size, from `offset`; fewer is no error.
-  result<std::size_t> read(std::int64_t video, std::uint64_t size, std::uint64_t offset, std::span<std::uint8_t> into);
+  result<std::size_t> read(std::uint64_t version, std::uint64_t size, std::uint64_t offset,
+                           std::span<std::uint8_t> into);
 
 private:
   struct entry {

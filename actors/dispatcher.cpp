@@ -193,7 +193,8 @@ void dispatcher_state::dispatch() {
     auto& who = workers_.at(id);
     if (give_analysis(id, who))
       continue;
-    if (open = open_orders(); open.empty())
+    open = open_orders();
+    if (open.empty() && analyses_.empty())
       break; // nobody else has anything to do either
     give_task(id, who, open);
   }
@@ -238,7 +239,8 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
 }
 
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
-  auto alone = workers_.size() == 1;
+  auto alone = std::none_of(workers_.begin(), workers_.end(),
+                            [&](const auto& x) { return x.first != id && !x.second.drained && !x.second.renewing; });
   auto here =
       std::find_if(open.begin(), open.end(), [&](const auto* x) { return x->order.source().video_hash == who.video; });
   if (here != open.end() && (who.run < config_.run || open.size() == 1))

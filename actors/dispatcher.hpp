@@ -124,6 +124,7 @@ private:
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();
   void look_for_fresh();
+  void expect_fresh();
   bool has_credit(const video_order& x) const;
   bool full() const;
   void start(encoder_id id, worker& who, analysis what);

@@ -172,6 +172,8 @@ dispatcher_state::worker dispatcher_state::remove(encoder_id id) {
 
 void dispatcher_state::lose(encoder_id id, const caf::error& why) {
   auto who = remove(id);
+  if (who.renewing)
+    expect_fresh();
   auto orderly = why == caf::exit_reason::user_shutdown || who.renewing;
   spdlog::log(orderly ? spdlog::level::debug : spdlog::level::warn, "encoder {}/{} is lost: {}", who.where.node,
               who.where.slot, caf::to_string(why));
@@ -180,6 +182,12 @@ void dispatcher_state::lose(encoder_id id, const caf::error& why) {
     lose_task(std::move(*who.task), id);
   }
   dispatch();
+}
+
+/// One comes in place of an encoder that has just ended.
+void dispatcher_state::expect_fresh() {
+  fresh_expected_ = self_->clock().now() + config_.fresh_wait;
+  self_->delayed_send(self_, config_.fresh_wait, tick_atom_v);
 }
 
 /// The encoder's process ended by what it did for this task. Once may be bad luck, or what an earlier task left there.
@@ -194,8 +202,7 @@ void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::err
                task.analysis ? "the analysis" : fmt::format("segment {}", task.segment), task.video_hash, reason);
   auto final =
       to_caf(errc::crashed, fmt::format("{} encoders ended at it, the last one because {}", config_.crashes, reason));
-  fresh_expected_ = self_->clock().now() + config_.fresh_wait;
-  self_->delayed_send(self_, config_.fresh_wait, tick_atom_v);
+  expect_fresh();
   if (task.unwanted) {
     if (task.analysis)
       task.analysis->answer.deliver(to_caf(errc::cancelled, "cancelled"));

@@ -214,7 +214,7 @@ struct source_ref {
   std::string video_hash;
   std::string path; ///< on the server
   std::uint64_t size = 0;
-  std::int64_t video_id = 0; ///< a video that was deleted and uploaded again has another one
+  std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
 
   friend bool operator==(const source_ref&, const source_ref&) = default;
 };
@@ -380,7 +380,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.video_id);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version);
 }
 
 template <class I>

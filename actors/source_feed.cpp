@@ -23,14 +23,14 @@ source_feed_actor::behavior_type source_feed_state::make_behavior(slot_link_acto
         task_ = task;
         source_ = source;
       },
-      [this](read_atom, std::int64_t video, std::uint64_t block) {
-        come_to({video, block});
+      [this](read_atom, std::uint64_t version, std::uint64_t block) {
+        come_to({version, block});
       },
   };
 }
 
 void source_feed_state::come_to(block_cache::key where) {
-  if (where.first != source_.video_id)
+  if (where.first != source_.version)
     return; // of a task that is over
   const auto goes_on = last_ && last_->first == where.first && where.second == last_->second + 1;
   const auto stays = last_ == where;
@@ -62,7 +62,7 @@ void source_feed_state::fetch(block_cache::key which) {
             if (!cache_->awaits(which))
               return;
             // Asked for by the task before, which has ended meanwhile.
-            if (auto why = from_caf(problem); why.code == errc::stale && which.first == source_.video_id)
+            if (auto why = from_caf(problem); why.code == errc::stale && which.first == source_.version)
               fetch(which);
             else
               cache_->abort(std::move(why));

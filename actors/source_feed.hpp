@@ -17,7 +17,7 @@ using source_feed_actor = caf::typed_actor<
     // A task begins, and these are its number and its source.
     caf::reacts_to<begin_atom, std::uint64_t, source_ref>,
     // The reader has come to this block of a source.
-    caf::reacts_to<read_atom, std::int64_t, std::uint64_t>>;
+    caf::reacts_to<read_atom, std::uint64_t, std::uint64_t>>;
 
 /// Keeps requests for the next blocks on their way while the reader goes through a source in order: each time it does,
 /// for twice as many as before, up to `pieces_in_flight`. Where it jumps, only for the one that it wants.

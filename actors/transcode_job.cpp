@@ -119,7 +119,7 @@ void transcode_job_state::find_out_why_not(const std::string& reason) {
 void transcode_job_state::claimed(claimed_job& job) {
   claim_ = job.claim;
   renew_at_ = self_->clock().now() + config_.renewal;
-  source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.video.id};
+  source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.claim.epoch};
   known_fragments_ = std::move(job.fragments);
   if (job.planned)
     open({std::move(job.plan), std::move(job.segments), {}, {}});

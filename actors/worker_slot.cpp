@@ -65,6 +65,9 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
 
 template <class R, class Atom, class Task>
 caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
+  // A worker has this handle too, and must not name files to read.
+  if (self_->current_sender() != caf::actor_cast<caf::strong_actor_ptr>(config_.dispatcher))
+    return to_caf(errc::invalid_request, "only the dispatcher gives tasks");
   if (task_)
     return to_caf(errc::overloaded, "the worker has a task");
   auto answer = self_->make_response_promise();
