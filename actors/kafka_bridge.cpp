@@ -133,7 +133,8 @@ void kafka_bridge_state::poll() {
                    [&](std::monostate) { going = false; },
                    [&](kafka::record& record) { receive(record); },
                    [&](const kafka::assigned& now) {
-                     spdlog::info("kafka: partitions {} are ours", fmt::join(now.partitions, ", "));
+                     if (!now.partitions.empty()) // others have yet to give them up
+                       spdlog::info("kafka: partitions {} are ours", fmt::join(now.partitions, ", "));
                    },
                    [&](const kafka::revoked& gone) { revoke(gone.partitions, gone.lost); },
                    [&](const kafka::error& problem) {

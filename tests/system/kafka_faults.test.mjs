@@ -88,7 +88,7 @@ async function checkOutcome({ which, name, data, server, hashes }) {
 async function startTwo(t, name, words = []) {
   const data = await folderFor(t);
   const start = () => Server.startFor(t, { data, options: [...broker.options(name), ...fast, ...words] });
-  const has = (server) => () => server.log.some((line) => line.includes('are ours'));
+  const has = (server) => () => server.log.some((line) => /partitions \d.* are ours/.test(line));
   const first = await start();
   await until(has(first), 60_000, 'the partitions of the first');
   const second = await start();
