@@ -84,7 +84,7 @@ result<std::size_t> block_cache::read(std::uint64_t version, std::uint64_t size,
   if (aborted_)
     return tl::unexpected(*aborted_);
   if (!there)
-    return fail(errc::timed_out, "the source did not arrive in time");
+    return fail(errc::io_failed, "the source did not arrive in time");
   const auto found = index_.at(which);
   entries_.splice(entries_.begin(), entries_, found);
   const auto block = found->block.view();

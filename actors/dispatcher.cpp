@@ -228,8 +228,12 @@ std::vector<dispatcher_state::video_order*> dispatcher_state::open_orders() {
 }
 
 bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
-  auto next =
-      std::find_if(analyses_.begin(), analyses_.end(), [&](const analysis& x) { return x.crashes == 0 || who.fresh; });
+  auto find = [this](auto what) { return std::find_if(analyses_.begin(), analyses_.end(), what); };
+  auto next = find([](const analysis& x) { return x.crashes == 0; });
+  if (who.fresh)
+    // First what nobody else may do.
+    if (auto suspect = find([](const analysis& x) { return x.crashes > 0; }); suspect != analyses_.end())
+      next = suspect;
   if (next == analyses_.end())
     return false;
   auto what = std::move(*next);
@@ -241,6 +245,12 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
   auto alone = std::none_of(workers_.begin(), workers_.end(),
                             [&](const auto& x) { return x.first != id && !x.second.drained && !x.second.renewing; });
+  auto suspect = std::find_if(open.begin(), open.end(), [](const auto* x) { return x->order.waiting_for_fresh() > 0; });
+  if (who.fresh && suspect != open.end())
+    if (auto index = (*suspect)->order.next(id, alone, true)) {
+      start(id, who, **suspect, *index);
+      return true;
+    }
   auto here =
       std::find_if(open.begin(), open.end(), [&](const auto* x) { return x->order.source().video_hash == who.video; });
   if (here != open.end() && (who.run < config_.run || open.size() == 1))
@@ -249,7 +259,7 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
       return true;
     }
   for (auto* x : open)
-    if (auto index = x->order.next(id, alone, who.fresh)) {
+    if (auto index = x->order.next(id, alone)) {
       start(id, who, *x, *index);
       return true;
     }

@@ -2,9 +2,9 @@
 
 #include "actors/error.hpp"
 
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
-#include <algorithm>
 #include <utility>
 
 namespace vp {
@@ -18,19 +18,35 @@ result<node_hello> check(const node_gate_state& state, const std::string& text) 
   auto hello = parse_hello(text);
   if (!hello)
     return hello;
+  const auto& node = hello->where.node;
+  if (!state.config.passes->good(node, hello->pass))
+    return fail(errc::invalid_request, "the worker has no pass for the name of " + node);
   if (auto same = check_versions(state.config.versions, hello->versions); !same)
     return tl::unexpected(same.error());
-  const auto other = std::any_of(state.members.begin(), state.members.end(), [&](const auto& one) {
-    const auto& where = one.second.where;
-    return where.node == hello->where.node && where.run != hello->where.run;
-  });
-  if (other) // It may be one that is about to be missed.
-    return fail(errc::overloaded, "another node is here by the name of " + hello->where.node);
+  if (state.members.contains(hello->run))
+    return fail(errc::invalid_request, "this worker has joined before");
+  std::size_t slots = 0;
+  for (const auto& [run, one] : state.members) {
+    if (one.where.node != node || (hello->before && hello->before->run == run))
+      continue;
+    // Whoever is in its place may be about to be missed.
+    if (one.where.run != hello->where.run)
+      return fail(errc::overloaded, "another node is here by the name of " + node);
+    if (one.where.slot == hello->where.slot)
+      return fail(errc::overloaded, fmt::format("slot {} of {} is taken", hello->where.slot, node));
+    ++slots;
+  }
+  if (slots >= state.config.slots_per_node)
+    return fail(errc::conflict, fmt::format("{} has {} slots, and no node may have more", node, slots));
   return hello;
 }
 
 void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
   auto& state = self->state;
+  if (state.members.contains(hello.run)) { // it asked twice
+    answer.deliver(to_caf(errc::invalid_request, "this worker has joined before"));
+    return;
+  }
   auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);
   state.members[hello.run] = {slot, hello.where};
   spdlog::info("node {}: slot {} has joined", hello.where.node, hello.where.slot);

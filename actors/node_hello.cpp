@@ -24,11 +24,8 @@ bool is_name(std::string_view text) {
 } // namespace
 
 std::string to_text(const node_hello& hello) {
-  nlohmann::json out{{"node", hello.where.node},
-                     {"slot", hello.where.slot},
-                     {"node_run", hello.where.run},
-                     {"run", hello.run},
-                     {"versions", hello.versions}};
+  nlohmann::json out{{"node", hello.where.node}, {"slot", hello.where.slot}, {"node_run", hello.where.run},
+                     {"run", hello.run},         {"pass", hello.pass},       {"versions", hello.versions}};
   if (hello.before)
     out["before"] = {{"run", hello.before->run}, {"end", hello.before->end}, {"counts", hello.before->counts}};
   return to_text(out);
@@ -42,11 +39,14 @@ result<node_hello> parse_hello(std::string_view text) {
     in.at("slot").get_to(hello.where.slot);
     in.at("node_run").get_to(hello.where.run);
     in.at("run").get_to(hello.run);
+    in.at("pass").get_to(hello.pass);
     in.at("versions").get_to(hello.versions);
     if (auto before = in.find("before"); before != in.end())
       hello.before = {before->at("run"), before->at("end"), before->at("counts")};
     if (!is_name(hello.where.node))
       return fail(errc::invalid_request, "a node's name has 1 to 63 letters, digits, dots, dashes and underscores");
+    if (hello.run.empty() || hello.where.run.empty())
+      return fail(errc::invalid_request, "a worker names its process and its node's");
     return hello;
   } catch (const nlohmann::json::exception&) {
     return fail(errc::invalid_request, "this worker does not introduce itself as this server expects it");

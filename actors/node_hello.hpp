@@ -13,6 +13,7 @@ namespace vp {
 /// another one must hear in words why it is refused.
 struct node_hello {
   encoder_info where;
+  std::string pass;                            ///< for the node's name; see `nodes::passes`
   std::string run;                             ///< names this process among all others
   std::map<std::string, std::string> versions; ///< of what has a say in the bytes; see `media::versions`
 

@@ -169,8 +169,11 @@ void pipeline::start_encoders(const pipeline_config& config, const std::shared_p
   gate.dispatcher = dispatcher_;
   gate.slot.reader = reader_;
   gate.slot.dispatcher = dispatcher_;
+  gate.slot.task_limit = dispatch.segment_timeout - std::chrono::seconds(10);
   gate.limits = {config.segment_timeout, encoding.analyze_timeout};
   gate.versions = config.versions;
+  if (config.passes)
+    gate.passes = config.passes;
   gate_ = system_.spawn(node_gate, gate);
   if (config.encoders == 0)
     return;

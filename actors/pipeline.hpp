@@ -3,6 +3,7 @@
 #include "actors/data_folder.hpp"
 #include "actors/node_interfaces.hpp"
 #include "kafka/settings.hpp"
+#include "nodes/passes.hpp"
 
 #include <caf/all.hpp>
 #include <prometheus/registry.h>
@@ -28,6 +29,7 @@ struct pipeline_config {
   media::encode_settings settings;
   std::uint32_t encoders = 0;                            ///< in this process, for tests; workers come to the gate
   std::map<std::string, std::string> versions;           ///< that a worker must have: those of `media::versions`
+  std::shared_ptr<const nodes::passes> passes;           ///< that a worker must show one of; null lets none in
   std::uint32_t jobs = 32;                               ///< videos that share the encoders at the same time
   std::uint64_t max_file_size = std::uint64_t{5} << 30U; ///< bytes
   std::uint64_t max_chunk_size = std::uint64_t{64} << 20U;

@@ -60,6 +60,7 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
       [this](renew_atom) { self_->send(worker_, renew_atom_v); },
       [this](verdict_atom, const std::string& how, bool counts) { judge(how, counts); },
       [this](tick_atom) { judge({}, false); },
+      [this](tick_atom, std::uint64_t id) { expire(id); },
   };
 }
 
@@ -73,6 +74,7 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   auto answer = self_->make_response_promise();
   task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}};
   wanted.source.path.clear(); // nobody's business there
+  self_->delayed_send(self_, config_.task_limit, tick_atom_v, task_->id);
   self_->send(worker_, what, task_->id, std::move(wanted));
   return answer;
 }
@@ -113,6 +115,14 @@ void worker_slot_state::finish(std::uint64_t id) {
 void worker_slot_state::fail(std::uint64_t id, const caf::error& why) {
   if (auto done = take(id))
     done->answer.deliver(why);
+}
+
+void worker_slot_state::expire(std::uint64_t id) {
+  if (!task_ || task_->id != id)
+    return;
+  spdlog::warn("a worker does not come to an end with {} and must begin anew", task_->source.video_hash);
+  self_->send(worker_, renew_atom_v);
+  judge({}, false);
 }
 
 void worker_slot_state::worker_down(caf::error why) {

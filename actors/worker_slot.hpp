@@ -17,19 +17,27 @@ struct worker_slot_config {
   dispatcher_actor dispatcher;
   /// How long it waits, when a worker is lost, for its successor to tell how its process ended.
   caf::timespan verdict_wait = std::chrono::seconds(3);
+  /// What a worker may take for any task, on the way too. Longer than its own limits, and shorter than the dispatcher's
+  /// patience.
+  caf::timespan task_limit = std::chrono::seconds(320);
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
-  std::size_t max_result = std::size_t{1} << 30U;
+  std::size_t max_result = std::size_t{128} << 20U;
   caf::timespan drain_timeout = std::chrono::seconds(5);
 };
 
-/// The slot's own interface: the successor has not come.
-using worker_slot_impl = worker_slot_actor::extend<caf::reacts_to<tick_atom>>;
+/// The slot's own interface.
+using worker_slot_impl = worker_slot_actor::extend<
+    // The successor has not come.
+    caf::reacts_to<tick_atom>,
+    // The time of this task is over.
+    caf::reacts_to<tick_atom, std::uint64_t>>;
 
 /// An encoder whose work is done by a worker at the other end of a link: gives it its tasks and the blocks of their
 /// sources, no others, and puts their results together. Ends with its worker.
 ///
 /// When the worker is lost in the middle of a task, the task ends as lost, or as `crashed` when the worker's successor
-/// tells in time that the process ended by its own doing. Nothing that comes later about a task is looked at.
+/// tells in time that the process ended by its own doing. A worker that does not come to an end with a task is lost
+/// too, and its process told to begin anew. Nothing that comes later about a task is looked at.
 class worker_slot_state {
 public:
   static constexpr const char* name = "worker slot";
@@ -55,6 +63,7 @@ private:
   caf::result<void> append(std::uint64_t id, const bytes& piece);
   void finish(std::uint64_t id);
   void fail(std::uint64_t id, const caf::error& why);
+  void expire(std::uint64_t id);
   void worker_down(caf::error why);
   void judge(const std::string& how, bool counts);
   std::optional<task> take(std::uint64_t id);

@@ -120,6 +120,8 @@ result<void> serve(serve_options options) {
   if (!entrance)
     return tl::unexpected(entrance.error());
 
+  options.pipeline.passes = entrance->passes();
+
   auto registry = std::make_shared<prometheus::Registry>();
   auto config = entrance->actor_config();
   caf::actor_system system{*config};

@@ -23,7 +23,8 @@ void add_worker_options(CLI::App& command, serve_worker_options& options) {
   option(command, "worker-memory", options.memory, "Memory that each of them may take, bytes, with MB, GB, ...")
       ->transform(CLI::AsSizeValue(false));
   option(command, "worker-cache", options.cache, "Of it for what is read of the sources")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(smallest_worker_cache, largest_worker_cache));
   option(command, "nodes", options.nodes,
          "ADDRESS:PORT where workers on other machines join, such as 0.0.0.0:8100; the port after it is used as well");
   option(command, "certs", options.certs, "Folder of the certificates, made by `certs init`");
@@ -32,7 +33,7 @@ void add_worker_options(CLI::App& command, serve_worker_options& options) {
 
 result<node_entrance> node_entrance::prepare(serve_worker_options options) {
   node_entrance made;
-  made.secret_ = random_name();
+  made.identifier_ = random_name();
   made.options_ = std::move(options);
   const auto& wanted = made.options_;
   if (wanted.nodes.empty())
@@ -52,7 +53,7 @@ result<node_entrance> node_entrance::prepare(serve_worker_options options) {
 }
 
 std::unique_ptr<caf::actor_system_config> node_entrance::actor_config() const {
-  std::vector<std::string> identifiers{secret_};
+  std::vector<std::string> identifiers{identifier_};
   if (identity_)
     identifiers.push_back(authority_);
   return std::make_unique<node_config>(std::move(identifiers), identity_);
@@ -70,8 +71,10 @@ result<void> node_entrance::open(caf::actor_system& system, const node_gate_acto
       else
         spdlog::warn("nodes: {} is refused: {}", peer, name.error().text);
     };
-    auto opened =
-        nodes::door::open(host_, port_, *identity_, nlohmann::json{{"version", 1}, {"port", *link}}.dump(), log);
+    auto greet = [port = *link, passes = passes_](const std::string& name) {
+      return nlohmann::json{{"version", 1}, {"port", port}, {"pass", passes->pass_for(name)}}.dump();
+    };
+    auto opened = nodes::door::open(host_, port_, *identity_, greet, log);
     if (!opened)
       return tl::unexpected(opened.error());
     door_ = std::move(*opened);
@@ -94,7 +97,7 @@ result<void> node_entrance::open(caf::actor_system& system, const node_gate_acto
                       fmt::format("--worker-cache={}", options_.cache),
                       "--log-level=" + log_level,
                       "--log-format=" + log_format};
-  config.secret = fmt::format("{} {}\n", *port, secret_);
+  config.secret = fmt::format("{} {} {}\n", *port, identifier_, passes_->pass_for(local_node));
   workers_ = std::make_unique<nodes::local_workers>(std::move(config));
   return {};
 }

@@ -3,6 +3,7 @@
 #include "actors/node_link.hpp"
 #include "nodes/door.hpp"
 #include "nodes/local_workers.hpp"
+#include "nodes/passes.hpp"
 
 #include <CLI/CLI.hpp>
 
@@ -12,6 +13,13 @@
 #include <string>
 
 namespace vp::cli {
+
+/// The name of the node that a server's own workers are.
+inline constexpr auto local_node = "local";
+
+/// Bytes: what is on its way to a worker at once must have room.
+inline constexpr std::uint64_t smallest_worker_cache = std::uint64_t{4} << 20U;
+inline constexpr std::uint64_t largest_worker_cache = std::uint64_t{1} << 40U;
 
 /// What `serve` is told about its workers.
 struct serve_worker_options {
@@ -25,8 +33,8 @@ struct serve_worker_options {
 
 void add_worker_options(CLI::App& command, serve_worker_options& options);
 
-/// How workers come to a server: those that it starts itself through a port on this machine, which opens to whoever
-/// knows a word that only they are told; those on other machines through the door, and with certificates.
+/// How workers come to a server: those that it starts itself through a port on this machine, with a pass that only they
+/// are given; those on other machines through the door, with certificates, and it gives them theirs.
 class node_entrance {
 public:
   /// Looks at the certificates, where some are wanted. Errors are for people.
@@ -34,6 +42,9 @@ public:
 
   /// For the actor system that `open` is called with.
   std::unique_ptr<caf::actor_system_config> actor_config() const;
+
+  /// Those that the gate must know.
+  const std::shared_ptr<const nodes::passes>& passes() const { return passes_; }
 
   /// Publishes the gate, opens the door and starts the workers of this machine.
   result<void> open(caf::actor_system& system, const node_gate_actor& gate, const std::string& log_level,
@@ -44,7 +55,8 @@ public:
 
 private:
   serve_worker_options options_;
-  std::string secret_;
+  std::string identifier_; ///< of the port for this machine's workers; no secret: it is told to whoever connects
+  std::shared_ptr<const nodes::passes> passes_ = std::make_shared<nodes::passes>();
   std::string host_; ///< of `--nodes`
   std::uint16_t port_ = 0;
   std::optional<nodes::identity> identity_;

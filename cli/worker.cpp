@@ -7,6 +7,7 @@
 #include "cli/logging.hpp"
 #include "cli/place.hpp"
 #include "cli/random_name.hpp"
+#include "cli/serve_workers.hpp"
 #include "cli/versions.hpp"
 #include "nodes/certificates.hpp"
 #include "nodes/door.hpp"
@@ -23,6 +24,7 @@
 #include <cstdlib>
 #include <iostream>
 #include <pthread.h>
+#include <sstream>
 #include <thread>
 #include <unistd.h>
 
@@ -49,6 +51,7 @@ struct entrance {
   std::string host;
   std::uint16_t port = 0;
   std::string identifier;
+  std::string pass;
   std::optional<nodes::identity> identity; ///< on another machine
 };
 
@@ -61,13 +64,16 @@ std::string host_name() {
 result<entrance> local_entrance() {
   std::string line;
   std::getline(std::cin, line);
-  const auto space = line.find(' ');
-  if (space == std::string::npos)
+  std::istringstream words{line};
+  entrance where{"127.0.0.1", 0, {}, {}, {}};
+  std::string port_text;
+  if (!(words >> port_text >> where.identifier >> where.pass))
     return fail(errc::invalid_request, "only a server starts local workers");
-  auto port = parse_port(std::string_view(line).substr(0, space));
+  auto port = parse_port(port_text);
   if (!port)
     return tl::unexpected(port.error());
-  return entrance{"127.0.0.1", *port, line.substr(space + 1), {}};
+  where.port = *port;
+  return where;
 }
 
 result<entrance> remote_entrance(const worker_options& options) {
@@ -80,7 +86,7 @@ result<entrance> remote_entrance(const worker_options& options) {
   auto identifier = nodes::fingerprint(identity.authority);
   if (!identifier)
     return tl::unexpected(identifier.error());
-  return entrance{place->first, place->second, *identifier, std::move(identity)};
+  return entrance{place->first, place->second, *identifier, {}, std::move(identity)};
 }
 
 /// Sent to this thread when it is to look why.
@@ -92,7 +98,7 @@ public:
   worker_process(const worker_options& options, entrance where, std::string node_run)
       : options_(options), where_(std::move(where)), node_run_(std::move(node_run)) {}
 
-  /// What the process exits with.
+  /// Ends the process, or returns what it exits with.
   int run(const nodes::child_place& place) {
     sigset_t signals;
     sigemptyset(&signals);
@@ -121,8 +127,10 @@ public:
     const auto joined = join(system, *gate, worker, to_text(hello(place, *versions)));
     if (joined)
       serve(system, worker, signals);
-    caf::anon_send_exit(worker, caf::exit_reason::kill);
-    return joined ? EXIT_SUCCESS : refuse(joined.error());
+    const auto status = joined ? EXIT_SUCCESS : refuse(joined.error());
+    // Not by way of the actor system's end, which would wait for a codec that hangs.
+    spdlog::shutdown();
+    ::_exit(status);
   }
 
 private:
@@ -132,16 +140,20 @@ private:
     if (!greeting)
       return tl::unexpected(greeting.error());
     const auto told = nlohmann::json::parse(*greeting, nullptr, false);
-    if (!told.is_object() || !told.contains("port") || !told["port"].is_number_unsigned())
+    try {
+      told.at("port").get_to(where_.port);
+      told.at("pass").get_to(where_.pass);
+      return {};
+    } catch (const nlohmann::json::exception&) {
       return fail(errc::conflict, "the server is of another version: it says " + *greeting);
-    where_.port = told["port"];
-    return {};
+    }
   }
 
   node_hello hello(const nodes::child_place& place, const std::map<std::string, std::string>& versions) const {
     node_hello made;
     made.where = {options_.name, place.slot + 1, node_run_};
     made.run = place.run;
+    made.pass = where_.pass;
     made.versions = versions;
     if (place.before)
       made.before = {place.before->run, place.before->words(), place.before->counts()};
@@ -191,7 +203,7 @@ private:
 int work(worker_options options) {
   start_logging(options.log_level, options.log_format);
   if (options.name.empty())
-    options.name = options.local ? "local" : host_name();
+    options.name = options.local ? local_node : host_name();
   if (options.slots == 0)
     options.slots = std::max(1U, std::thread::hardware_concurrency());
   auto where = options.local ? local_entrance() : remote_entrance(options);
@@ -226,7 +238,8 @@ void add_worker(CLI::App& app, int& exit_code) {
   option(*command, "worker-memory", options->memory, "Memory that each of them may take, bytes, with MB, GB, ...")
       ->transform(CLI::AsSizeValue(false));
   option(*command, "worker-cache", options->cache, "Of it for what is read of the sources")
-      ->transform(CLI::AsSizeValue(false));
+      ->transform(CLI::AsSizeValue(false))
+      ->check(CLI::Range(smallest_worker_cache, largest_worker_cache));
   option(*command, "log-level", options->log_level, "trace, debug, info, warn, err, critical or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
   option(*command, "log-format", options->log_format, "text, or json for an object a line")

@@ -40,8 +40,9 @@ enum class existing : std::uint8_t { keep, replace };
 result<void> make_authority(const std::filesystem::path& folder);
 
 /// Makes `NAME.key` and `NAME.pem` with the folder's authority. A name consists of a-z, 0-9, `.` and `-`, begins and
-/// ends with one of the first two, has at most 63 characters, and is not `ca`. Errors: `invalid_request` (the name),
-/// `not_found` (no authority there), `conflict` (files are there, to be kept), `io_failed`, `disk_full`.
+/// ends with one of the first two, has at most 63 characters, and is neither `ca` nor `local`, which a server's own
+/// workers are called. Errors: `invalid_request` (the name), `not_found` (no authority there), `conflict` (files are
+/// there, to be kept), `io_failed`, `disk_full`.
 result<void> issue(const std::filesystem::path& folder, const std::string& name, role as, const validity& when,
                    existing files = existing::keep);
 

@@ -89,8 +89,8 @@ asio::awaitable<void> see_off(tcp::socket& socket) {
 } // namespace
 
 struct door::state {
-  state(handle<SSL_CTX> context, std::string line, door_log callback)
-      : tls(context.release()), greeting(std::move(line)), log(std::move(callback)) {}
+  state(handle<SSL_CTX> context, door_greeting greet, door_log callback)
+      : tls(context.release()), greeting(std::move(greet)), log(std::move(callback)) {}
   state(const state&) = delete;
   state& operator=(const state&) = delete;
   ~state() {
@@ -108,7 +108,7 @@ struct door::state {
   tcp::acceptor acceptor{loop};
   asio::steady_timer pause{loop};
   std::uint16_t port = 0;
-  std::string greeting;
+  door_greeting greeting;
   door_log log;
   std::size_t visitors = 0;
   std::thread thread;
@@ -166,7 +166,8 @@ asio::awaitable<void> door::state::receive(tcp::socket accepted, tcp::endpoint p
   const auto name = judge(*who, failure);
   log(place(peer.address().to_string(), peer.port()), name);
   if (name) {
-    co_await asio::async_write(who->stream, asio::buffer(greeting), as_result);
+    const auto line = greeting(*name) + '\n';
+    co_await asio::async_write(who->stream, asio::buffer(line), as_result);
     co_await who->stream.async_shutdown(as_result);
   }
   co_await see_off(who->stream.next_layer());
@@ -174,16 +175,14 @@ asio::awaitable<void> door::state::receive(tcp::socket accepted, tcp::endpoint p
 }
 
 result<std::unique_ptr<door>> door::open(const std::string& address, std::uint16_t port, const identity& who,
-                                         std::string greeting, door_log log) {
-  if (greeting.size() >= largest_greeting || greeting.find('\n') != std::string::npos)
-    return fail(errc::invalid_request, "a door's greeting is a line of less than 4 KiB");
+                                         door_greeting greeting, door_log log) {
   if (auto good = check(who, role::server); !good)
     return tl::unexpected(good.error());
   auto tls = tls_context(who, role::server);
   if (!tls)
     return tl::unexpected(tls.error());
   try {
-    auto opened = std::make_unique<state>(std::move(*tls), std::move(greeting) + '\n', std::move(log));
+    auto opened = std::make_unique<state>(std::move(*tls), std::move(greeting), std::move(log));
     if (auto listening = opened->listen(address, port); !listening)
       return tl::unexpected(listening.error());
     asio::co_spawn(opened->loop, opened->accept(), asio::detached);

@@ -15,17 +15,20 @@ namespace vp::nodes {
 /// called on the door's thread, must not throw, and must not end the door.
 using door_log = std::function<void(const std::string& peer, const result<std::string>& name)>;
 
+/// What is said to who was let in, by the name in its certificate: a line of less than 4 KiB, without its end. Called
+/// as the log is.
+using door_greeting = std::function<std::string(const std::string& name)>;
+
 /// Where workers knock before they join: mutual TLS, and then a greeting. It is there for the reasons: those who are
 /// refused hear why, and so does the server, neither of which a link between nodes can say.
 ///
 /// One thread serves 64 visitors at once, for at most 5 s each; more wait until there is room.
 class door {
 public:
-  /// Listens on a numeric address, on any free port if `port` is 0. `greeting` is the line that is sent to who was let
-  /// in, without its end, of less than 4 KiB. Errors: `invalid_request` (the address, the greeting, or what check()
-  /// says of `who` as a server), `io_failed` (can't listen there).
+  /// Listens on a numeric address, on any free port if `port` is 0. Errors: `invalid_request` (the address, or what
+  /// check() says of `who` as a server), `io_failed` (can't listen there).
   static result<std::unique_ptr<door>> open(const std::string& address, std::uint16_t port, const identity& who,
-                                            std::string greeting, door_log log);
+                                            door_greeting greeting, door_log log);
   door(const door&) = delete;
   door& operator=(const door&) = delete;
   /// Ends it at once, whoever is there.

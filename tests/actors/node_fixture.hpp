@@ -79,8 +79,11 @@ public:
     run();
   }
 
-  /// Connects a worker and has it ask at the gate; nothing of it has happened when this returns but the connection.
-  worker_node& connect(const node_hello& hello) {
+  /// Connects a worker and has it ask at the gate, with the pass for its name if it brings none; nothing of it has
+  /// happened when this returns but the connection.
+  worker_node& connect(node_hello hello) {
+    if (hello.pass.empty())
+      hello.pass = gating.passes->pass_for(hello.where.node);
     auto& made = *workers.emplace_back(std::make_unique<worker_node>());
     run();
     made.here = caf::io::connection_handle::from_int(++last_handle_);

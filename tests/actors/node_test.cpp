@@ -106,7 +106,9 @@ TEST_CASE_METHOD(cluster_fixture, "a link that breaks at any step loses nothing"
     finished = left > 0; // everything had happened before
     here.cut(first);
     here.run();
-    auto& second = here.add_worker(hello_of("second"));
+    auto next = hello_of("second");
+    next.before = {"first", "it exited", false};
+    auto& second = here.add_worker(next);
     CHECK(second.joined);
     here.advance(10s);
     INFO("broken after " << breaks << " steps");
@@ -142,6 +144,57 @@ TEST_CASE_METHOD(cluster_fixture, "a worker that makes other files, or gives no 
   cut(*workers[workers.size() - 2]);
   run();
   CHECK(add_worker(hello).joined);
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a worker without a pass for its name is refused", "[node]") {
+  start();
+  auto hello = hello_of("run");
+  for (auto pass : {std::string{"guessed"}, gating.passes->pass_for("there"), nodes::passes{}.pass_for("here")}) {
+    hello.pass = pass;
+    CHECK(add_worker(hello).joined == fail(errc::invalid_request, "the worker has no pass for the name of here"));
+  }
+  CHECK(status().encoders.empty());
+  hello.pass = gating.passes->pass_for("here");
+  CHECK(add_worker(hello).joined);
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a node has each of its slots once, and not too many", "[node]") {
+  gating.slots_per_node = 2;
+  start();
+  auto slot = [](const std::string& run, std::uint32_t number) {
+    auto hello = hello_of(run);
+    hello.where.slot = number;
+    return hello;
+  };
+  auto& first = add_worker(slot("first", 1));
+  CHECK(first.joined);
+  CHECK(add_worker(slot("first", 2)).joined.error().code == errc::invalid_request);
+  CHECK(add_worker(slot("second", 1)).joined == fail(errc::overloaded, "slot 1 of here is taken"));
+  CHECK(add_worker(slot("second", 2)).joined);
+  CHECK(add_worker(slot("third", 3)).joined.error().code == errc::conflict);
+  CHECK(add_worker(slot("", 1)).joined.error().code == errc::invalid_request);
+  CHECK(status().encoders.size() == 2);
+  // Its own successor takes its place, though nobody has missed it yet.
+  auto next = slot("next", 1);
+  next.before = {"first", "it was killed from outside (SIGKILL)", false};
+  CHECK(add_worker(next).joined);
+  CHECK(status().encoders.size() == 2);
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a worker that never comes to an end must begin anew", "[node]") {
+  gating.slot.task_limit = 20s;
+  start();
+  auto& stuck = add_worker(hello_of("stuck"));
+  stuck.script->takes = 1h;
+  open(2);
+  advance(19s);
+  CHECK_FALSE(ended(stuck));
+  advance(2s);
+  CHECK(ended(stuck));
+  CHECK(status().encoders.empty());
+  CHECK(add_worker(hello_of("next")).joined);
+  advance(10s);
+  CHECK(all_there(2));
 }
 
 TEST_CASE_METHOD(cluster_fixture, "a process that ends by its own doing counts against its task", "[node]") {

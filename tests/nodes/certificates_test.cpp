@@ -98,9 +98,11 @@ TEST_CASE("an authority is never replaced", "[certificates]") {
     fs::rename(made.folder / "ca.key", made.certs / "ca.key");
   }
   SECTION("by a machine of its name") {
-    const auto issued = issue(made.certs, "ca", role::worker, valid_for(year), existing::replace);
-    REQUIRE_FALSE(issued);
-    CHECK(issued.error().code == errc::invalid_request);
+    for (const auto* name : {"ca", "local"}) {
+      const auto issued = issue(made.certs, name, role::worker, valid_for(year), existing::replace);
+      REQUIRE_FALSE(issued);
+      CHECK(issued.error().code == errc::invalid_request);
+    }
   }
   CHECK(content(made.certs / "ca.key") == key);
   CHECK(check(made.worker, role::worker) == "worker-1");

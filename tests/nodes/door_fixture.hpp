@@ -30,6 +30,11 @@ constexpr auto loopback = "127.0.0.1";
 constexpr std::chrono::days year{365};
 const std::string greeting = R"({"port":4242})";
 
+/// What the doors here say: the greeting, to the name that they saw.
+inline std::string greet(const std::string& name) {
+  return greeting + " to " + name;
+}
+
 /// What a door's log was told.
 struct visit {
   std::string peer;
@@ -97,7 +102,7 @@ inline validity future() {
 /// A server's door, and who came to it.
 struct open_door {
   explicit open_door(const identity& server) {
-    auto opened = door::open(loopback, 0, server, greeting, log.callback());
+    auto opened = door::open(loopback, 0, server, greet, log.callback());
     REQUIRE(opened);
     door = std::move(*opened);
   }
