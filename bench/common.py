@@ -1,6 +1,7 @@
 """What the benchmarks share: a server to measure, medians, and where things are."""
 
 import contextlib
+import datetime
 import json
 import os
 import pathlib
@@ -33,6 +34,25 @@ def family(pid):
             for thread in pathlib.Path(f"/proc/{each}/task").iterdir():
                 pids += map(int, (thread / "children").read_text().split())
     return pids
+
+
+def cpu_seconds(pids):
+    """Of these processes, so far."""
+    ticks = 0
+    for pid in pids:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def log_seconds(line):
+    """When a line of the log was written, since the epoch."""
+    return datetime.datetime.fromisoformat(" ".join(line.split()[:2])).timestamp()
+
+
+def event_seconds(event):
+    """When it happened, since the epoch."""
+    return datetime.datetime.fromisoformat(event["time"].replace("Z", "+00:00")).timestamp()
 
 
 def proportional(pid):
@@ -109,8 +129,7 @@ class Server:
 
     def cpu(self):
         """CPU seconds so far."""
-        fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds([self.process.pid])
 
     def status(self, key):
         text = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()

@@ -4,6 +4,7 @@
 #include "actors/ask.hpp"
 #include "actors/dispatcher.hpp"
 #include "actors/interfaces.hpp"
+#include "bench/storing_job.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -12,7 +13,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
-#include <future>
 #include <vector>
 
 namespace {
@@ -78,39 +78,6 @@ void asks(caf::actor_system& system, const vp::encoder_actor& whom, std::size_t 
   context.run();
 }
 
-/// What a transcode job does for the dispatcher: says of each segment that it is stored.
-vp::order_listener::behavior_type storing_job(vp::order_listener::pointer self, vp::dispatcher_actor dispatcher,
-                                              std::size_t count, std::shared_ptr<std::promise<void>> all) {
-  auto left = std::make_shared<std::size_t>(count);
-  return {
-      [=](vp::result_atom, const vp::segment_result& result) {
-        self->send(dispatcher, vp::store_atom_v, result.video_hash, result.segment);
-        if (--*left == 0) {
-          all->set_value();
-          self->quit();
-        }
-      },
-      [](vp::fail_atom, const std::string&, std::uint32_t, const caf::error&) { std::abort(); },
-  };
-}
-
-void segments(caf::actor_system& system, const vp::dispatcher_actor& dispatcher, std::uint32_t videos,
-              std::uint32_t count) {
-  std::vector<std::future<void>> ended;
-  for (std::uint32_t video = 0; video < videos; ++video) {
-    vp::job_order order;
-    order.source.video_hash = "video " + std::to_string(video);
-    for (std::uint32_t i = 0; i < count / videos; ++i)
-      order.cells.push_back({i, i, i + 1, 1, 0, 0});
-    auto all = std::make_shared<std::promise<void>>();
-    ended.push_back(all->get_future());
-    auto job = system.spawn(storing_job, dispatcher, order.cells.size(), all);
-    caf::anon_send(dispatcher, vp::open_atom_v, std::move(order), job);
-  }
-  for (auto& end : ended)
-    end.wait();
-}
-
 } // namespace
 
 int main() {
@@ -128,7 +95,7 @@ int main() {
     caf::anon_send(dispatcher, vp::register_atom_v, encoders.back(), vp::encoder_info{"node", 1, "run"});
   }
   measure("segments through the dispatcher, 10 videos, 4 encoders", 20'000,
-          [&] { segments(system, dispatcher, 10, 20'000); });
+          [&] { vp::bench::give_segments(system, dispatcher, 10, 20'000); });
   caf::anon_send_exit(dispatcher, caf::exit_reason::user_shutdown);
   for (auto& each : encoders)
     caf::anon_send_exit(each, caf::exit_reason::user_shutdown);
