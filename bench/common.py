@@ -64,10 +64,13 @@ def proportional(pid):
 
 
 class Server:
-    """A `vidpipeline serve` of its own on a free port, with a data folder that goes away with it."""
+    """A `vidpipeline serve` of its own on a free port, with a data folder that goes away with it and begins empty, or as
+    a copy of `data`."""
 
-    def __init__(self, *options):
+    def __init__(self, *options, data=None):
         self.data = pathlib.Path(tempfile.mkdtemp(prefix="vidpipeline-bench-"))
+        if data:
+            shutil.copytree(data, self.data, dirs_exist_ok=True)
         self.process = subprocess.Popen(
             [PROGRAM, "serve", "--port", "0", "--data", self.data, *map(str, options)],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -95,16 +98,19 @@ class Server:
         while not self.stopped.wait(0.5):
             self.peak = max(self.peak, sum(map(proportional, family(self.process.pid))))
 
-    def stop(self):
+    def stop(self, keep=None):
         """Ends the server; returns its CPU seconds and its largest memory in bytes, both with its workers', and removes
-        its data."""
+        its data, or moves them to `keep`."""
         if self.process is None:
             return self.usage
         self.stopped.set()
         self.process.send_signal(signal.SIGTERM)
         _, _, usage = os.wait4(self.process.pid, 0)
         self.process = None
-        shutil.rmtree(self.data)
+        if keep:
+            shutil.move(self.data, keep)
+        else:
+            shutil.rmtree(self.data)
         self.usage = usage.ru_utime + usage.ru_stime, self.peak
         return self.usage
 
