@@ -1,6 +1,7 @@
 #include "actors/node_link.hpp"
 
 #include "actors/error.hpp"
+#include "nodes/openssl_calls.hpp"
 
 #include <caf/io/all.hpp>
 #include <caf/openssl/all.hpp>
@@ -28,6 +29,7 @@ node_config::node_config(std::vector<std::string> identifiers, const std::option
   if (!identity)
     return;
   load<caf::openssl::manager>();
+  nodes::clear_openssl_errors();
   // Without all three CAF would silently take anybody.
   openssl_certificate = identity->certificate.string();
   openssl_key = identity->key.string();

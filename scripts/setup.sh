@@ -12,7 +12,7 @@ build_packages=(
 )
 test_packages=(
   catch2 chromium clang-16 clang-format-16 clang-tidy-16 curl ffmpeg fonts-dejavu-core forensics-samples-files
-  iproute2 nginx-light procps python3 strace time wrk
+  iproute2 nftables nginx-light procps python3 strace time wrk
 )
 
 # Installs those of the packages that are missing.

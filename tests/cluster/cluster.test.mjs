@@ -1,35 +1,39 @@
 // A server and two workers, each on a host of its own, with TLS between them.
 
 import assert from 'node:assert/strict';
-import { copyFile, mkdir, readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
-import { Hosts, insideOwnNetwork, nodesJoin, skip, startWorker } from '../support/hosts.mjs';
-import { clip, digests, folderFor, makeClip, Server, until, vidpipeline } from '../support/vidpipeline.mjs';
+import { Hosts, insideOwnNetwork, makeCertificates, nodesJoin, skip, startWorker } from '../support/hosts.mjs';
+import {
+  clip,
+  digests,
+  folderFor,
+  makeClip,
+  otherVersion,
+  run,
+  Server,
+  until,
+  vidpipeline,
+} from '../support/vidpipeline.mjs';
 
 const door = 8100;
 const fast = ['--preset', 'ultrafast'];
 
-async function done(words) {
-  const { status, stderr } = await vidpipeline(words);
-  assert.equal(status, 0, stderr);
-}
-
-/** An authority with the certificates of these workers, each in a folder as it would be on its host. */
-async function makeCertificates(t, names) {
-  const folder = await folderFor(t);
-  await done(['certs', 'init', '--folder', path.join(folder, 'server')]);
-  for (const name of names) {
-    await done(['certs', 'issue', name, '--folder', path.join(folder, 'server')]);
-    await mkdir(path.join(folder, name));
-    for (const file of [`${name}.pem`, `${name}.key`, 'ca.pem'])
-      await copyFile(path.join(folder, 'server', file), path.join(folder, name, file));
-  }
-  return (name) => path.join(folder, name);
+/** Has a worker's certificate be one that was good until yesterday. */
+async function expire(folder, authority, name) {
+  const [key, request, extensions] = ['key', 'csr', 'ext'].map((end) => path.join(folder, `${name}.${end}`));
+  await writeFile(extensions, 'extendedKeyUsage = clientAuth\n');
+  await run('openssl', ['req', '-new', '-key', key, '-subj', `/CN=${name}`, '-out', request]);
+  const issuer = ['-CA', path.join(authority, 'ca.pem'), '-CAkey', path.join(authority, 'ca.key'), '-CAcreateserial'];
+  await run('openssl', [
+    ...['x509', '-req', '-in', request, ...issuer, '-days', '-1'],
+    ...['-extfile', extensions, '-out', path.join(folder, `${name}.pem`)],
+  ]);
 }
 
 /** A server on a host of its own that workers can join. */
@@ -84,10 +88,23 @@ if (insideOwnNetwork(fileURLToPath(import.meta.url))) {
     assert.equal(video.status, 'completed', video.error);
   });
 
+  test('a stranger at the ports costs no worker its link', { skip, timeout: 120_000 }, async (t) => {
+    const { server, alpha } = await startThree(t);
+    const idle = (await server.get('/nodes')).body;
+    for (const port of [door, door + 1]) {
+      const stranger = [...alpha.within, 'bash', '-c', `exec 3<>/dev/tcp/${new URL(server.url).hostname}/${port}`
+        + " && printf 'GET / HTTP/1.1\\r\\n\\r\\n' >&3 && timeout 5 cat <&3 || true"];
+      await run(stranger[0], stranger.slice(1));
+    }
+    await delay(7_000); // three heartbeats
+    assert.ok(!server.log.some((line) => / has left| is lost/.test(line)), server.log.join('\n'));
+    assert.deepEqual((await server.get('/nodes')).body, idle);
+  });
+
   test('who has no right to join is refused, and both ends say why', { skip, timeout: 120_000 }, async (t) => {
     const hosts = Hosts.startFor(t);
     const [a, b] = [await hosts.add(1), await hosts.add(2)];
-    const certificates = await makeCertificates(t, ['alpha']);
+    const certificates = await makeCertificates(t, ['alpha', 'gamma']);
     const others = await makeCertificates(t, ['alpha']);
     const server = await serveOn(t, a, certificates);
     const logged = (words) => until(() => server.log.some((line) => words.test(line)), 10_000, String(words));
@@ -95,6 +112,16 @@ if (insideOwnNetwork(fileURLToPath(import.meta.url))) {
     const stranger = startWorker(t, b, joining(server, 'alpha', others));
     assert.notEqual(await stranger.exited, 0);
     assert.match(stranger.log.join('\n'), /another authority/);
+
+    await expire(certificates('gamma'), certificates('server'), 'gamma');
+    const late = startWorker(t, b, joining(server, 'gamma', certificates));
+    assert.notEqual(await late.exited, 0);
+    assert.match(late.log.join('\n'), /gamma\.pem: .* expired on/);
+
+    const older = startWorker(t, b, joining(server, 'alpha', certificates), { binary: otherVersion });
+    assert.notEqual(await older.exited, 0);
+    assert.match(older.log.join('\n'), /would make other files than this server: vidpipeline \S+ here and 0\.0\.0 there/);
+    await logged(/a worker is refused: .* 0\.0\.0 there/);
 
     const nobody = startWorker(t, b, joining(server, 'beta', certificates));
     assert.notEqual(await nobody.exited, 0);

