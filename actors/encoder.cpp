@@ -47,12 +47,12 @@ caf::result<R> guarded(Work work) {
 void close(codec_state& state) {
   state.encoder.reset();
   state.source.reset();
-  state.video_hash.clear();
+  state.where = {};
 }
 
 /// The decoder stays where the last segment ended, so the next one of the same plan costs no seek.
 result<void> open(codec_state& state, const segment_task& task) {
-  if (state.encoder && state.video_hash == task.source.video_hash && state.plan == task.plan)
+  if (state.encoder && state.where == task.source && state.plan == task.plan)
     return {};
   close(state);
   auto source = state.config.open_source(task.source);
@@ -64,7 +64,7 @@ result<void> open(codec_state& state, const segment_task& task) {
   if (!encoder)
     return tl::unexpected(std::move(encoder.error()));
   state.encoder = std::move(*encoder);
-  state.video_hash = task.source.video_hash;
+  state.where = task.source;
   return {};
 }
 

@@ -44,7 +44,7 @@ struct codec_state {
 
   encoder_config config;
   // What the last segment was of. The source outlives its encoder.
-  std::string video_hash;
+  source_ref where;
   media::plan plan;
   std::unique_ptr<media::byte_source> source;
   std::unique_ptr<media::segment_encoder> encoder;

@@ -14,37 +14,45 @@ namespace {
 using gate_pointer = node_gate_actor::stateful_pointer<node_gate_state>;
 using admission = caf::typed_response_promise<slot_link_actor, worker_limits>;
 
-result<node_hello> check(const node_gate_state& state, const std::string& text) {
-  auto hello = parse_hello(text);
-  if (!hello)
-    return hello;
-  const auto& node = hello->where.node;
-  if (!state.config.passes->good(node, hello->pass))
-    return fail(errc::invalid_request, "the worker has no pass for the name of " + node);
-  if (auto same = check_versions(state.config.versions, hello->versions); !same)
-    return tl::unexpected(same.error());
-  if (state.members.contains(hello->run))
+/// Whether there is room for this worker besides those that are here.
+result<void> check_place(const node_gate_state& state, const node_hello& hello) {
+  const auto& node = hello.where.node;
+  if (state.members.contains(hello.run))
     return fail(errc::invalid_request, "this worker has joined before");
   std::size_t slots = 0;
   for (const auto& [run, one] : state.members) {
-    if (one.where.node != node || (hello->before && hello->before->run == run))
+    if (one.where.node != node || (hello.before && hello.before->run == run))
       continue;
     // Whoever is in its place may be about to be missed.
-    if (one.where.run != hello->where.run)
+    if (one.where.run != hello.where.run)
       return fail(errc::overloaded, "another node is here by the name of " + node);
-    if (one.where.slot == hello->where.slot)
-      return fail(errc::overloaded, fmt::format("slot {} of {} is taken", hello->where.slot, node));
+    if (one.where.slot == hello.where.slot)
+      return fail(errc::overloaded, fmt::format("slot {} of {} is taken", hello.where.slot, node));
     ++slots;
   }
   if (slots >= state.config.slots_per_node)
     return fail(errc::conflict, fmt::format("{} has {} slots, and no node may have more", node, slots));
+  return {};
+}
+
+result<node_hello> check(const node_gate_state& state, const std::string& text) {
+  auto hello = parse_hello(text);
+  if (!hello)
+    return hello;
+  // It may be one of the server's run before this, and the next one is good.
+  if (!state.config.passes->good(hello->where.node, hello->pass))
+    return fail(errc::overloaded, "the worker has no pass for the name of " + hello->where.node);
+  if (auto same = check_versions(state.config.versions, hello->versions); !same)
+    return tl::unexpected(same.error());
+  if (auto room = check_place(state, *hello); !room)
+    return tl::unexpected(room.error());
   return hello;
 }
 
 void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
   auto& state = self->state;
-  if (state.members.contains(hello.run)) { // it asked twice
-    answer.deliver(to_caf(errc::invalid_request, "this worker has joined before"));
+  if (auto room = check_place(state, hello); !room) { // another one may have come meanwhile
+    answer.deliver(to_caf(room.error()));
     return;
   }
   auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);

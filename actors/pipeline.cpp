@@ -48,13 +48,13 @@ job_starter starter(caf::actor_system& system, const data_folder& folder, const 
   };
 }
 
-/// Tells when one of these actors has ended though nobody asked it to.
+/// Tells when one of these actors has ended: as long as this one is there, nobody has asked them to, but `drained`.
 caf::behavior watcher(caf::event_based_actor* self, const std::map<caf::actor_addr, std::string>& whom,
-                      const std::function<void()>& on_failure) {
+                      const caf::actor_addr& drained, const std::function<void()>& on_failure) {
   for (auto& [who, name] : whom)
     self->monitor(who);
-  self->set_down_handler([whom, on_failure](const caf::down_msg& down) {
-    if (down.reason == caf::exit_reason::user_shutdown)
+  self->set_down_handler([whom, drained, on_failure](const caf::down_msg& down) {
+    if (down.source == drained && down.reason == caf::exit_reason::user_shutdown)
       return;
     spdlog::critical("the {} has ended: {}", whom.at(down.source), caf::to_string(down.reason));
     on_failure();
@@ -150,7 +150,8 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   sessions.upload_expiry = config.upload_expiry;
   sessions.metrics = storage;
   self.sessions_ = system.spawn<caf::detached>(session_manager, sessions);
-  self.watcher_ = system.spawn(watcher, self.core(), config.on_failure);
+  self.watcher_ =
+      system.spawn(watcher, self.core(), caf::actor_cast<caf::actor_addr>(self.publisher_), config.on_failure);
   return made;
 }
 
@@ -169,7 +170,8 @@ void pipeline::start_encoders(const pipeline_config& config, const std::shared_p
   gate.dispatcher = dispatcher_;
   gate.slot.reader = reader_;
   gate.slot.dispatcher = dispatcher_;
-  gate.slot.task_limit = dispatch.segment_timeout - std::chrono::seconds(10);
+  constexpr std::chrono::seconds sooner{10};
+  gate.slot.task_limits = {dispatch.segment_timeout - sooner, dispatch.analyze_timeout - sooner};
   gate.limits = {config.segment_timeout, encoding.analyze_timeout};
   gate.versions = config.versions;
   if (config.passes)

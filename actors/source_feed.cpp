@@ -61,9 +61,12 @@ void source_feed_state::fetch(block_cache::key which) {
             on_their_way_.erase(which);
             if (!cache_->awaits(which))
               return;
+            auto why = from_caf(problem);
             // Asked for by the task before, which has ended meanwhile.
-            if (auto why = from_caf(problem); why.code == errc::stale && which.first == source_.version)
+            if (why.code == errc::stale && which.first == source_.version)
               fetch(which);
+            else if (why.code == errc::timed_out)
+              cache_->abort({errc::io_failed, "the source did not arrive in time"}); // which is not the source's fault
             else
               cache_->abort(std::move(why));
           });

@@ -74,7 +74,8 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   auto answer = self_->make_response_promise();
   task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}};
   wanted.source.path.clear(); // nobody's business there
-  self_->delayed_send(self_, config_.task_limit, tick_atom_v, task_->id);
+  self_->delayed_send(self_, task_->is_analysis ? config_.task_limits.analyze : config_.task_limits.segment,
+                      tick_atom_v, task_->id);
   self_->send(worker_, what, task_->id, std::move(wanted));
   return answer;
 }
@@ -82,7 +83,12 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
 caf::result<bytes> worker_slot_state::read(std::uint64_t id, std::uint64_t offset, std::uint32_t length) {
   if (!task_ || task_->id != id)
     return to_caf(errc::stale, "this task has ended");
-  return self_->delegate(config_.reader, read_atom_v, task_->source.path, offset, length);
+  auto answer = self_->make_response_promise<bytes>();
+  // Not delegated: who gets an answer knows who sent it, and the reader opens any file.
+  self_->request(config_.reader, config_.read_timeout, read_atom_v, task_->source.path, offset, length)
+      .then([answer](bytes& block) mutable { answer.deliver(std::move(block)); },
+            [answer](caf::error& problem) mutable { answer.deliver(std::move(problem)); });
+  return answer;
 }
 
 caf::result<void> worker_slot_state::append(std::uint64_t id, const bytes& piece) {

@@ -17,9 +17,11 @@ struct worker_slot_config {
   dispatcher_actor dispatcher;
   /// How long it waits, when a worker is lost, for its successor to tell how its process ended.
   caf::timespan verdict_wait = std::chrono::seconds(3);
-  /// What a worker may take for any task, on the way too. Longer than its own limits, and shorter than the dispatcher's
+  /// What a worker may take for a task, on the way too. Longer than its own limits, and shorter than the dispatcher's
   /// patience.
-  caf::timespan task_limit = std::chrono::seconds(320);
+  worker_limits task_limits{std::chrono::seconds(320), std::chrono::seconds(320)};
+  /// What the disk may take for a block; shorter than a worker's patience.
+  caf::timespan read_timeout = std::chrono::seconds(50);
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
   std::size_t max_result = std::size_t{128} << 20U;
   caf::timespan drain_timeout = std::chrono::seconds(5);

@@ -118,6 +118,11 @@ class Server:
         with urllib.request.urlopen(self.url + path) as answer:
             return json.load(answer)
 
+    def metric(self, name):
+        with urllib.request.urlopen(self.url + "/metrics") as answer:
+            found = re.search(rf"^{name} ([0-9.e+]+)$", answer.read().decode(), re.MULTILINE)
+        return float(found[1])
+
     def events(self, video):
         """What has happened to a video, oldest first."""
         request = urllib.request.Request(f"{self.url}/videos/{video}/events", headers={"Last-Event-ID": "0"})

@@ -118,10 +118,14 @@ cost measure(std::uint32_t encoders, std::uint32_t tasks) {
   for (std::uint32_t i = 0; i < processes; ++i)
     started.push_back(start_process(*port, encoders / processes, i));
   caf::scoped_actor self{system};
-  for (std::size_t here = 0; here < encoders; std::this_thread::sleep_for(10ms))
+  const auto deadline = std::chrono::steady_clock::now() + 1min;
+  for (std::size_t here = 0; here < encoders; std::this_thread::sleep_for(10ms)) {
+    if (std::chrono::steady_clock::now() > deadline)
+      give_up("the encoders do not come");
     self->request(dispatcher, 10s, vp::status_atom_v)
         .receive([&](const vp::dispatcher_status& status) { here = status.encoders.size(); },
                  [&](const caf::error& problem) { give_up(system.render(problem)); });
+  }
 
   vp::bench::give_segments(system, dispatcher, videos, tasks / 8); // all have begun, nothing is new
   const auto begin = std::chrono::steady_clock::now();

@@ -23,15 +23,23 @@ void add_worker_options(CLI::App& command, serve_worker_options& options) {
   option(command, "worker-memory", options.memory, "Memory that each of them may take, bytes, with MB, GB, ...")
       ->transform(CLI::AsSizeValue(false));
   option(command, "worker-cache", options.cache, "Of it for what is read of the sources")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(smallest_worker_cache, largest_worker_cache));
+      ->transform(CLI::AsSizeValue(false));
   option(command, "nodes", options.nodes,
          "ADDRESS:PORT where workers on other machines join, such as 0.0.0.0:8100; the port after it is used as well");
   option(command, "certs", options.certs, "Folder of the certificates, made by `certs init`");
   option(command, "name", options.name, "Name of this server's certificate");
 }
 
+result<void> check_worker_memory(std::uint64_t memory, std::uint64_t cache) {
+  constexpr std::uint64_t smallest_cache = std::uint64_t{4} << 20U; // what is on its way at once must have room
+  if (cache < smallest_cache || cache > memory / 2)
+    return fail(errc::invalid_request, "--worker-cache is at least 4 MB, and at most half of --worker-memory");
+  return {};
+}
+
 result<node_entrance> node_entrance::prepare(serve_worker_options options) {
+  if (auto enough = check_worker_memory(options.memory, options.cache); !enough)
+    return tl::unexpected(enough.error());
   node_entrance made;
   made.identifier_ = random_name();
   made.options_ = std::move(options);

@@ -17,9 +17,8 @@ namespace vp::cli {
 /// The name of the node that a server's own workers are.
 inline constexpr auto local_node = "local";
 
-/// Bytes: what is on its way to a worker at once must have room.
-inline constexpr std::uint64_t smallest_worker_cache = std::uint64_t{4} << 20U;
-inline constexpr std::uint64_t largest_worker_cache = std::uint64_t{1} << 40U;
+/// Whether a worker can do with so many bytes of memory and so many of them for its cache. Error: `invalid_request`.
+result<void> check_worker_memory(std::uint64_t memory, std::uint64_t cache);
 
 /// What `serve` is told about its workers.
 struct serve_worker_options {

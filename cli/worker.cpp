@@ -81,8 +81,12 @@ result<entrance> remote_entrance(const worker_options& options) {
   if (!place)
     return fail(errc::invalid_request, "--join HOST:PORT says which server this worker is for: " + place.error().text);
   auto identity = nodes::identity_in(options.certs, options.name);
-  if (auto checked = nodes::check(identity, nodes::role::worker); !checked)
-    return tl::unexpected(checked.error());
+  auto name = nodes::check(identity, nodes::role::worker);
+  if (!name)
+    return tl::unexpected(name.error());
+  if (*name != options.name)
+    return fail(errc::invalid_request, fmt::format("{}: the certificate is that of '{}', and this node is '{}'",
+                                                   identity.certificate.string(), *name, options.name));
   auto identifier = nodes::fingerprint(identity.authority);
   if (!identifier)
     return tl::unexpected(identifier.error());
@@ -202,10 +206,14 @@ private:
 
 int work(worker_options options) {
   start_logging(options.log_level, options.log_format);
-  if (options.name.empty())
-    options.name = options.local ? local_node : host_name();
+  if (options.local)
+    options.name = local_node; // whatever the environment says, which is the server's
+  else if (options.name.empty())
+    options.name = host_name();
   if (options.slots == 0)
     options.slots = std::max(1U, std::thread::hardware_concurrency());
+  if (auto enough = check_worker_memory(options.memory, options.cache); !enough)
+    return report(enough);
   auto where = options.local ? local_entrance() : remote_entrance(options);
   if (!where)
     return report(tl::unexpected(where.error()));
@@ -238,8 +246,7 @@ void add_worker(CLI::App& app, int& exit_code) {
   option(*command, "worker-memory", options->memory, "Memory that each of them may take, bytes, with MB, GB, ...")
       ->transform(CLI::AsSizeValue(false));
   option(*command, "worker-cache", options->cache, "Of it for what is read of the sources")
-      ->transform(CLI::AsSizeValue(false))
-      ->check(CLI::Range(smallest_worker_cache, largest_worker_cache));
+      ->transform(CLI::AsSizeValue(false));
   option(*command, "log-level", options->log_level, "trace, debug, info, warn, err, critical or off")
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
   option(*command, "log-format", options->log_format, "text, or json for an object a line")

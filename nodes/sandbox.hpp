@@ -14,7 +14,7 @@ namespace vp::nodes {
 ///   waits; memory ends at `sandbox_limits::memory`, and the disk cannot be reached.
 /// - Code that a video gets to run cannot reach the host: it opens no file and no connection, starts no program, and
 ///   neither signals nor reads another process. It can burn CPU time, as it can ignore SIGXCPU.
-/// - What remains is what was open: the link to the server, over which it can say what an encoder can say, and the log.
+/// - What remains is what was open: the log, and the link to the server, with all that its actors there can be told.
 ///   Its exit status, too, is its own to choose.
 
 struct sandbox_limits {

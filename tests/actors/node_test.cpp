@@ -151,7 +151,7 @@ TEST_CASE_METHOD(cluster_fixture, "a worker without a pass for its name is refus
   auto hello = hello_of("run");
   for (auto pass : {std::string{"guessed"}, gating.passes->pass_for("there"), nodes::passes{}.pass_for("here")}) {
     hello.pass = pass;
-    CHECK(add_worker(hello).joined == fail(errc::invalid_request, "the worker has no pass for the name of here"));
+    CHECK(add_worker(hello).joined == fail(errc::overloaded, "the worker has no pass for the name of here"));
   }
   CHECK(status().encoders.empty());
   hello.pass = gating.passes->pass_for("here");
@@ -182,7 +182,7 @@ TEST_CASE_METHOD(cluster_fixture, "a node has each of its slots once, and not to
 }
 
 TEST_CASE_METHOD(cluster_fixture, "a worker that never comes to an end must begin anew", "[node]") {
-  gating.slot.task_limit = 20s;
+  gating.slot.task_limits = {20s, 1h};
   start();
   auto& stuck = add_worker(hello_of("stuck"));
   stuck.script->takes = 1h;

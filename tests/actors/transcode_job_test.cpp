@@ -54,7 +54,8 @@ struct job_fixture : test::actor_fixture {
     db = std::move(*opened);
     catalog = spawn(vp::catalog, catalog_config{db, folder});
     dispatcher = spawn(vp::dispatcher, dispatcher_config{});
-    tell(dispatcher, register_atom_v, encoder_actor{spawn(test::scripted_encoder, encoder)}, encoder_info{"node", 1, "run"});
+    tell(dispatcher, register_atom_v, encoder_actor{spawn(test::scripted_encoder, encoder)},
+         encoder_info{"node", 1, "run"});
     encoder->analysis = [](const analyze_task&) { return test::make_analysis(6); };
     config.video_hash = hash;
     config.source_path = folder.source(hash).string();

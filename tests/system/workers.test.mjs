@@ -127,6 +127,12 @@ test('a worker that is frozen is missed, and harmless when it wakes up', { timeo
   assert.equal(server.log.filter((line) => line.includes(': completed')).length, 1);
 });
 
+test('what the server is told of a name is not the name of its workers', { timeout: 60_000 }, async (t) => {
+  const server = await Server.startFor(t, { options: ['--workers', '1'], environment: { VIDPIPELINE_NAME: 'studio' } });
+  await joined(server, 1);
+  assert.deepEqual((await server.get('/nodes')).body.map(({ name }) => name), ['local']);
+});
+
 test('no worker outlives its server', { timeout: 60_000 }, async (t) => {
   const server = await Server.startFor(t, { options: ['--workers', '2'] });
   await joined(server, 2);

@@ -1,0 +1,61 @@
+#include "actors/dispatcher.hpp"
+#include "actors/source_reader.hpp"
+#include "actors/worker_slot.hpp"
+#include "tests/actors/fixture.hpp"
+#include "tests/actors/scripted.hpp"
+
+using namespace vp;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// What a worker saw that asked for a block of its task's source.
+struct block_seen {
+  std::string path;
+  std::string block;
+  caf::actor_addr sender;
+};
+
+worker_actor::behavior_type reading_worker(worker_actor::pointer self, std::shared_ptr<slot_link_actor> slot,
+                                           std::shared_ptr<block_seen> seen) {
+  return {
+      [](analyze_atom, std::uint64_t, const analyze_task&) {},
+      [=](encode_atom, std::uint64_t id, const segment_task& task) {
+        seen->path = task.source.path;
+        self->request(*slot, 10s, read_atom_v, id, std::uint64_t{4}, std::uint32_t{3})
+            .then(
+                [=](const bytes& block) {
+                  seen->block.assign(block.view().begin(), block.view().end());
+                  seen->sender = self->current_sender()->address();
+                },
+                [](const caf::error&) {});
+      },
+      [](cancel_atom, std::uint64_t) {},
+      [](renew_atom) {},
+  };
+}
+
+} // namespace
+
+TEST_CASE_METHOD(test::actor_fixture, "a worker learns of its slot only, and of no file's name", "[worker_slot]") {
+  const test::temporary_folder folder;
+  folder.write("source", "the source");
+  auto slot = std::make_shared<slot_link_actor>();
+  auto seen = std::make_shared<block_seen>();
+  worker_slot_config config;
+  config.dispatcher = spawn(dispatcher, dispatcher_config{});
+  config.reader = spawn(source_reader);
+  auto made = spawn(worker_slot, config, spawn(reading_worker, slot, seen));
+  *slot = made;
+  self->send(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run"});
+  auto log = std::make_shared<test::listener_log>();
+  auto order = test::make_order(test::hash_of('a'), 1);
+  order.source.path = (folder / "source").string();
+  self->send(config.dispatcher, open_atom_v, order,
+             order_listener{spawn(test::scripted_listener, log, config.dispatcher)});
+  run();
+  CHECK(seen->path.empty());
+  CHECK(seen->block == "sou");
+  CHECK(seen->sender == made.address());
+  *slot = slot_link_actor{}; // or they hold each other
+}
