@@ -23,6 +23,9 @@
 #include <csignal>
 #include <cstdlib>
 #include <iostream>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 #include <pthread.h>
 #include <sstream>
 #include <thread>
@@ -93,6 +96,15 @@ result<entrance> remote_entrance(const worker_options& options) {
   return entrance{place->first, place->second, *identifier, {}, std::move(identity)};
 }
 
+/// Has pictures given back to the system when they are free. Left alone, glibc learns from the first ones to keep such
+/// blocks, which takes a tenth more memory and saves no time.
+void give_back_large_blocks() {
+#ifdef __GLIBC__
+  constexpr int large = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, large);
+#endif
+}
+
 /// Sent to this thread when it is to look why.
 constexpr int wake_up = SIGUSR1;
 
@@ -116,6 +128,7 @@ public:
     if (!versions)
       return refuse(versions.error());
 
+    give_back_large_blocks();
     node_config config{{where_.identifier}, where_.identity};
     caf::actor_system system{config};
     auto gate = connect(system, where_.host, where_.port, where_.identity ? transport::tls : transport::plain, 10s);
