@@ -131,28 +131,9 @@ result<std::unique_ptr<demuxer>> demuxer::open(byte_source& source, const interr
   capture_av_log();
   std::unique_ptr<demuxer> self(new demuxer(source, stop));
   self->begin_call();
-  for (auto step : {&demuxer::recognise, &demuxer::open_container, &demuxer::learn_streams, &demuxer::check_streams,
-                    &demuxer::check_index})
+  for (auto step : {&demuxer::recognise, &demuxer::open_container, &demuxer::check_streams, &demuxer::check_index})
     if (auto done = (self.get()->*step)(); !done)
       return tl::unexpected(done.error());
-  return self;
-}
-
-result<std::unique_ptr<demuxer>> demuxer::open_times(byte_source& source, const demuxer& real) {
-  std::unique_ptr<demuxer> self(new demuxer(source, real.stop_));
-  self->begin_call();
-  for (auto step : {&demuxer::recognise, &demuxer::open_container})
-    if (auto done = (self.get()->*step)(); !done)
-      return tl::unexpected(done.error());
-  // FFmpeg gives a length to packets that have none, by what it has found out of their stream.
-  self->format_->flags |= AVFMT_FLAG_NOPARSE;
-  for (unsigned i = 0; i < std::min(self->format_->nb_streams, real.format_->nb_streams); ++i) {
-    auto& stream = *self->format_->streams[i];
-    stream.r_frame_rate = real.format_->streams[i]->r_frame_rate;
-    stream.avg_frame_rate = real.format_->streams[i]->avg_frame_rate;
-    if (avcodec_parameters_copy(stream.codecpar, real.format_->streams[i]->codecpar) < 0)
-      throw std::bad_alloc();
-  }
   return self;
 }
 
@@ -214,17 +195,14 @@ result<void> demuxer::open_container() {
       return fail(errc::unsupported_media,
                   fmt::format("the picture is {} x {}, which is too large", format_->streams[i]->codecpar->width,
                               format_->streams[i]->codecpar->height));
-  return {};
-}
 
-result<void> demuxer::learn_streams() {
   begin_call();
   std::vector<AVDictionary*> per_stream(format_->nb_streams);
   for (auto*& limits : per_stream) {
     av_dict_set_int(&limits, "max_pixels", source_limits::pixels, 0);
     av_dict_set_int(&limits, "threads", 1, 0);
   }
-  const int r = avformat_find_stream_info(format_.get(), per_stream.data());
+  r = avformat_find_stream_info(format_.get(), per_stream.data());
   for (auto*& left_over : per_stream)
     av_dict_free(&left_over);
   if (r < 0 || read_error_.code != errc::none || interrupted())

@@ -36,10 +36,6 @@ public:
   /// `source` must outlive the demuxer.
   static result<std::unique_ptr<demuxer>> open(byte_source& source, const interrupt& stop);
 
-  /// The same for what `read_sample_times` made of the source of `real`: the streams are as they are known there, and
-  /// what their packets carry is not looked at.
-  static result<std::unique_ptr<demuxer>> open_times(byte_source& source, const demuxer& real);
-
   demuxer(const demuxer&) = delete;
   demuxer& operator=(const demuxer&) = delete;
   ~demuxer();
@@ -84,7 +80,6 @@ private:
 
   result<void> recognise();
   result<void> open_container();
-  result<void> learn_streams();
   result<void> check_streams();
   result<void> check_index();
   result<void> check_times(const AVPacket& packet) const;

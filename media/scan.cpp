@@ -5,7 +5,6 @@
 #include "media/grid.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
-#include "media/sample_times.hpp"
 #include "media/timeline.hpp"
 #include "media/video_decoder.hpp"
 
@@ -18,7 +17,6 @@
 #include <cmath>
 #include <initializer_list>
 #include <optional>
-#include <string_view>
 
 namespace vp::media {
 
@@ -54,10 +52,6 @@ public:
     add_bytes(packet.data, packet.size);
   }
 
-  void add(std::string_view text) {
-    add_bytes(reinterpret_cast<const std::uint8_t*>(text.data()), static_cast<int>(text.size()));
-  }
-
   std::string hex() {
     std::array<unsigned char, size> digest{};
     crypto_generichash_final(&state_, digest.data(), digest.size());
@@ -81,12 +75,7 @@ private:
 
 class scanner {
 public:
-  scanner(demuxer& from, source_info info, demuxer* times) : from_(from), times_(times) {
-    made_.source = std::move(info);
-  }
-
-  /// To be told of sources whose packets are not all read.
-  void identify(std::string_view index) { identity_.add(index); }
+  explicit scanner(demuxer& from, source_info info) : from_(from) { made_.source = std::move(info); }
 
   result<scan_result> run() {
     if (auto done = begin(); !done)
@@ -96,12 +85,12 @@ public:
       if (stream >= 0)
         identity_.add(from_.stream(stream));
     auto packet = make_packet();
-    while (!(planner_ && index_tells())) {
+    for (;;) {
       const auto more = from_.read(*packet);
       if (!more)
         return tl::unexpected(more.error());
       if (!*more)
-        return finish();
+        break;
       identity_.add(*packet);
       if (made_.source.video && packet->stream_index == made_.source.video->index) {
         if (auto done = on_video(*packet); !done)
@@ -110,8 +99,6 @@ public:
         on_audio(*packet);
       }
     }
-    if (auto done = read_times(); !done)
-      return tl::unexpected(done.error());
     return finish();
   }
 
@@ -124,6 +111,7 @@ private:
 
   result<void> begin() {
     auto& info = made_.source;
+    std::vector<int> streams;
     if (info.audio && info.audio->channels <= 0) {
       info.warnings.emplace_back("the audio track is damaged and left out");
       info.audio.reset();
@@ -133,17 +121,17 @@ private:
       info.audio.reset();
     }
     if (info.audio)
-      streams_.push_back(info.audio->index);
+      streams.push_back(info.audio->index);
     if (!info.video) {
       if (!info.audio)
         return fail(errc::broken_media, "the file has neither video nor audio that can be read");
       made_.ticks = {audio_sample_rate, 1};
-      from_.select(streams_);
+      from_.select(streams);
       start_planning();
       return {};
     }
-    streams_.push_back(info.video->index);
-    from_.select(streams_);
+    streams.push_back(info.video->index);
+    from_.select(streams);
     auto& stream = from_.stream(info.video->index);
     const auto ticks = choose_ticks(info.video->time_base);
     if (!ticks)
@@ -156,33 +144,6 @@ private:
       return tl::unexpected(decoder.error());
     decoder_ = std::move(*decoder);
     return {};
-  }
-
-  /// Whether each sample of the video is a picture that is shown, so that its time says all.
-  bool index_tells() const {
-    const auto& video = made_.source.video;
-    return times_ && (!video || (!interlaced_ && from_.stream(video->index).codecpar->codec_id != AV_CODEC_ID_VP8));
-  }
-
-  /// Plans anew, all of it by the index.
-  result<void> read_times() {
-    start_planning();
-    anchors_.reset();
-    audio_end_ = 0;
-    has_audio_ = false;
-    times_->select(streams_);
-    auto packet = make_packet();
-    for (;;) {
-      const auto more = times_->read(*packet);
-      if (!more)
-        return tl::unexpected(more.error());
-      if (!*more)
-        return {};
-      if (!made_.source.video || packet->stream_index != made_.source.video->index)
-        on_audio(*packet);
-      else if (packet->pts != no_pts && !(packet->flags & AV_PKT_FLAG_DISCARD))
-        add({packet->pts, packet->dts, packet->duration});
-    }
   }
 
   /// Time zero is known from here on.
@@ -236,7 +197,6 @@ private:
       return;
     auto& info = made_.source;
     refine(*info.video, *frame);
-    interlaced_ = frame->interlaced_frame != 0;
     first_ = frame->pts;
     const auto shown = av_rescale_q(first_, to_av(info.video->time_base), microseconds);
     // With nothing to stay in step with, the video begins at once.
@@ -320,7 +280,6 @@ private:
   }
 
   demuxer& from_;
-  demuxer* times_; ///< of the index, where that is known to be whole
   fingerprint identity_;
   scan_result made_;
   std::optional<packet_inspector> inspector_;
@@ -329,9 +288,7 @@ private:
   std::optional<timeline> time_;
   std::optional<grid_planner> planner_; ///< once there is
   std::vector<frame_time> held_;        ///< until then
-  std::vector<int> streams_;
   std::size_t packets_without_picture_ = 0;
-  bool interlaced_ = false;
   std::int64_t first_ = no_pts;
   std::int64_t last_ = no_pts;
   std::int64_t audio_end_ = 0;
@@ -344,14 +301,7 @@ result<scan_result> scan(byte_source& source, const interrupt& stop) {
   auto opened = demuxer::open(source, stop);
   if (!opened)
     return tl::unexpected(opened.error());
-  const auto index = read_sample_times(source);
-  std::unique_ptr<demuxer> times;
-  if (index.source)
-    if (auto made = demuxer::open_times(*index.source, **opened))
-      times = std::move(*made);
-  scanner scanning(**opened, probe(**opened, source), times.get());
-  scanning.identify(index.digest);
-  return scanning.run();
+  return scanner(**opened, probe(**opened, source)).run();
 }
 
 } // namespace vp::media
