@@ -245,12 +245,13 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
   auto alone = std::none_of(workers_.begin(), workers_.end(),
                             [&](const auto& x) { return x.first != id && !x.second.drained && !x.second.renewing; });
-  auto suspect = std::find_if(open.begin(), open.end(), [](const auto* x) { return x->order.waiting_for_fresh() > 0; });
-  if (who.fresh && suspect != open.end())
-    if (auto index = (*suspect)->order.next(id, alone, true)) {
-      start(id, who, **suspect, *index);
-      return true;
-    }
+  if (who.fresh)
+    for (auto* x : open)
+      if (x->order.waiting_for_fresh() > 0)
+        if (auto index = x->order.next(id, alone, true)) {
+          start(id, who, *x, *index);
+          return true;
+        }
   auto here =
       std::find_if(open.begin(), open.end(), [&](const auto* x) { return x->order.source().video_hash == who.video; });
   if (here != open.end() && (who.run < config_.run || open.size() == 1))

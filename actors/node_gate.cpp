@@ -49,10 +49,15 @@ result<node_hello> check(const node_gate_state& state, const std::string& text) 
   return hello;
 }
 
+caf::error refuse(const error& why) {
+  spdlog::warn("a worker is refused: {}", why.text);
+  return to_caf(why);
+}
+
 void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
   auto& state = self->state;
   if (auto room = check_place(state, hello); !room) { // another one may have come meanwhile
-    answer.deliver(to_caf(room.error()));
+    answer.deliver(refuse(room.error()));
     return;
   }
   auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);
@@ -85,10 +90,8 @@ node_gate_actor::behavior_type node_gate(gate_pointer self, node_gate_config con
              const worker_actor& worker) -> caf::result<slot_link_actor, worker_limits> {
         auto& state = self->state;
         auto hello = check(state, text);
-        if (!hello) {
-          spdlog::warn("a worker is refused: {}", hello.error().text);
-          return to_caf(hello.error());
-        }
+        if (!hello)
+          return refuse(hello.error());
         auto answer = self->make_response_promise<slot_link_actor, worker_limits>();
         const auto before = hello->before ? state.members.find(hello->before->run) : state.members.end();
         if (before == state.members.end()) {

@@ -14,7 +14,6 @@
 #include <array>
 #include <cstdlib>
 #include <ctime>
-#include <deque>
 #include <map>
 #include <spawn.h>
 #include <string>

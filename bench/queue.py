@@ -7,7 +7,6 @@ the source. Queues take turns.
 """
 
 import argparse
-import datetime
 import json
 import pathlib
 import re
@@ -16,7 +15,7 @@ import socket
 import subprocess
 import tempfile
 
-from common import ROOT, Server, machine, spread
+from common import ROOT, Server, event_seconds, log_seconds, machine, spread
 
 
 class Broker:
@@ -48,20 +47,14 @@ def make_clip(folder):
     return clip
 
 
-def seconds_of(line):
-    """When a line of the log was written."""
-    return datetime.datetime.fromisoformat(" ".join(line.split()[:2])).timestamp()
-
-
 def first_segment(server, clip, title):
     """Milliseconds from finalize to the first segment task."""
     server.upload(clip, "--title", title)
     video = next(video for video in server.get("/videos") if video["title"] == title)
     assert video["status"] == "completed", video
     queued = next(event for event in server.events(video["video_hash"]) if event["kind"] == "queued")
-    since = datetime.datetime.fromisoformat(queued["time"].replace("Z", "+00:00")).timestamp()
     task = next(line for line in server.log if re.search(rf"segment 0 of {video['video_hash']} begins", line))
-    return (seconds_of(task) - since) * 1000
+    return (log_seconds(task) - event_seconds(queued)) * 1000
 
 
 def main():

@@ -8,7 +8,7 @@ import statistics
 import subprocess
 import tempfile
 
-from common import CLIP, Server, machine, spread, wait_for
+from common import CLIP, Server, cpu_seconds, family, machine, spread, wait_for
 
 NGINX = """
 daemon off; worker_processes 2; pid {folder}/nginx.pid; error_log stderr crit;
@@ -20,18 +20,6 @@ http {{
   server {{ listen 127.0.0.1:{port}; location /media/ {{ alias {data}/; }} }}
 }}
 """
-
-
-def cpu_seconds(pids):
-    ticks = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / 100
-
-
-def children(pid):
-    return [pid, *map(int, pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
 
 
 def load(url, seconds):
@@ -56,13 +44,13 @@ def main():
         subprocess.run(["chmod", "-R", "a+rX", server.data], check=True)
         nginx = subprocess.Popen(["nginx", "-c", configuration], stderr=subprocess.DEVNULL)
         try:
-            wait_for(lambda: len(children(nginx.pid)) == 3, 10, "starting nginx")
+            wait_for(lambda: len(family(nginx.pid)) == 3, 10, "starting nginx")
             print("| fragment | server | requests/s, median (min to max) | CPU us per request |\n|---|---|---|---|")
             for name in ("360p", "1080p"):
                 fragment = next(media.glob(f"{name}-*")) / "2.m4s"
                 path = f"/media/{fragment.relative_to(server.data)}"
                 sides = {"vidpipeline": (server.url + path, lambda: [server.process.pid]),
-                         "nginx": (f"http://127.0.0.1:{port}{path}", lambda: children(nginx.pid))}
+                         "nginx": (f"http://127.0.0.1:{port}{path}", lambda: family(nginx.pid))}
                 rates, costs = {side: [] for side in sides}, {side: [] for side in sides}
                 for _ in range(options.runs):
                     for side, (url, pids) in sides.items():

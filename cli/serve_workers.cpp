@@ -2,7 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/place.hpp"
-#include "cli/random_name.hpp"
+#include "nodes/random_name.hpp"
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -41,7 +41,7 @@ result<node_entrance> node_entrance::prepare(serve_worker_options options) {
   if (auto enough = check_worker_memory(options.memory, options.cache); !enough)
     return tl::unexpected(enough.error());
   node_entrance made;
-  made.identifier_ = random_name();
+  made.identifier_ = nodes::random_name();
   made.options_ = std::move(options);
   const auto& wanted = made.options_;
   if (wanted.nodes.empty())
@@ -105,7 +105,7 @@ result<void> node_entrance::open(caf::actor_system& system, const node_gate_acto
                       fmt::format("--worker-cache={}", options_.cache),
                       "--log-level=" + log_level,
                       "--log-format=" + log_format};
-  config.secret = fmt::format("{} {} {}\n", *port, identifier_, passes_->pass_for(local_node));
+  config.secret = fmt::format("{} {} {}\n", *port, identifier_, passes_->pass_for(nodes::local_node));
   workers_ = std::make_unique<nodes::local_workers>(std::move(config));
   return {};
 }

@@ -14,9 +14,6 @@
 
 namespace vp::cli {
 
-/// The name of the node that a server's own workers are.
-inline constexpr auto local_node = "local";
-
 /// Whether a worker can do with so many bytes of memory and so many of them for its cache. Error: `invalid_request`.
 result<void> check_worker_memory(std::uint64_t memory, std::uint64_t cache);
 

@@ -6,11 +6,11 @@
 #include "cli/commands.hpp"
 #include "cli/logging.hpp"
 #include "cli/place.hpp"
-#include "cli/random_name.hpp"
 #include "cli/serve_workers.hpp"
 #include "cli/versions.hpp"
 #include "nodes/certificates.hpp"
 #include "nodes/door.hpp"
+#include "nodes/random_name.hpp"
 #include "nodes/sandbox.hpp"
 #include "nodes/supervisor.hpp"
 
@@ -220,7 +220,7 @@ private:
 int work(worker_options options) {
   start_logging(options.log_level, options.log_format);
   if (options.local)
-    options.name = local_node; // whatever the environment says, which is the server's
+    options.name = nodes::local_node; // whatever the environment says, which is the server's
   else if (options.name.empty())
     options.name = host_name();
   if (options.slots == 0)
@@ -231,7 +231,7 @@ int work(worker_options options) {
   if (!where)
     return report(tl::unexpected(where.error()));
   std::signal(SIGPIPE, SIG_IGN); // for the children: a link that is gone is an error of the write
-  const auto node_run = random_name();
+  const auto node_run = nodes::random_name();
   nodes::supervisor_config config;
   config.slots = options.slots;
   // What a child died of is soon told, while the server waits to hear it.

@@ -196,7 +196,7 @@ result<void> make_authority(const fs::path& folder) {
 
 result<void> issue(const fs::path& folder, const std::string& name, role as, const validity& when, existing files) {
   // `ca` would take the place of the authority.
-  if (!is_name(name) || name == "ca" || name == "local")
+  if (!is_name(name) || name == "ca" || name == local_node)
     return fail(errc::invalid_request,
                 fmt::format("'{}' can't be a machine's name: those have 1 to 63 of a-z, 0-9, '.' and '-', with a "
                             "letter or digit at both ends, and are neither 'ca' nor 'local'",

@@ -39,10 +39,13 @@ enum class existing : std::uint8_t { keep, replace };
 /// `conflict` where one of them is there, `io_failed`, `disk_full`.
 result<void> make_authority(const std::filesystem::path& folder);
 
+/// The name of the node that a server's own workers are, which have no certificate.
+inline constexpr auto local_node = "local";
+
 /// Makes `NAME.key` and `NAME.pem` with the folder's authority. A name consists of a-z, 0-9, `.` and `-`, begins and
-/// ends with one of the first two, has at most 63 characters, and is neither `ca` nor `local`, which a server's own
-/// workers are called. Errors: `invalid_request` (the name), `not_found` (no authority there), `conflict` (files are
-/// there, to be kept), `io_failed`, `disk_full`.
+/// ends with one of the first two, has at most 63 characters, and is neither `ca` nor `local_node`. Errors:
+/// `invalid_request` (the name), `not_found` (no authority there), `conflict` (files are there, to be kept),
+/// `io_failed`, `disk_full`.
 result<void> issue(const std::filesystem::path& folder, const std::string& name, role as, const validity& when,
                    existing files = existing::keep);
 

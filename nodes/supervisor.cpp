@@ -1,5 +1,7 @@
 #include "nodes/supervisor.hpp"
 
+#include "nodes/random_name.hpp"
+
 #include <sodium.h>
 #include <spdlog/spdlog.h>
 
@@ -95,14 +97,6 @@ private:
 };
 
 // -- children -------------------------------------------------------------------------------------
-
-std::string random_name() {
-  std::array<unsigned char, 16> bytes{};
-  std::array<char, 2 * bytes.size() + 1> text{};
-  randombytes_buf(bytes.data(), bytes.size());
-  sodium_bin2hex(text.data(), text.size(), bytes.data(), bytes.size());
-  return text.data();
-}
 
 /// False when `parent` is gone already.
 bool die_with([[maybe_unused]] pid_t parent) {

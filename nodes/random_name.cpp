@@ -1,4 +1,4 @@
-#include "cli/random_name.hpp"
+#include "nodes/random_name.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -7,7 +7,7 @@
 #include <array>
 #include <cstdlib>
 
-namespace vp::cli {
+namespace vp::nodes {
 
 std::string random_name() {
   if (sodium_init() < 0)
@@ -17,4 +17,4 @@ std::string random_name() {
   return fmt::format("{:02x}", fmt::join(bytes, ""));
 }
 
-} // namespace vp::cli
+} // namespace vp::nodes
