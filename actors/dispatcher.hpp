@@ -48,9 +48,9 @@ using dispatcher_impl = dispatcher_actor::extend<
     // It is time to look for a fresh encoder.
     caf::reacts_to<tick_atom>>;
 
-/// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments. Of the
-/// videos, the one with the fewest tasks running comes next, and among those the one that has waited longest; of its
-/// segments, the one that `order` says.
+/// Gives each encoder one task at a time: analyses first, then segments. Of the videos, the one with the fewest
+/// segments running comes next, and among those the one that has waited longest; of its segments, the one that `order`
+/// says.
 ///
 /// A task ends once: with its encoder's answer, with the encoder's end, or with the time-out. What comes later is not
 /// looked at.
@@ -85,7 +85,7 @@ private:
     std::string video_hash;
     std::optional<vp::dispatcher_state::analysis> analysis;
     std::uint64_t generation = 0;
-    vp::order::part part{};
+    std::size_t index = 0;
     std::uint32_t segment = 0;
     bool unwanted = false; ///< its order was closed or replaced
     caf::actor_clock::time_point since{};
@@ -119,19 +119,16 @@ private:
 
   void dispatch();
   bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
-  bool give_wish(encoder_id id, worker& who, bool alone);
-  void tell_running(const std::string& video_hash);
   bool give_analysis(encoder_id id, worker& who);
   bool is_free(const worker& who) const;
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();
-  static void sort_by_turn(std::vector<video_order*>& orders);
   void look_for_fresh();
   void expect_fresh();
   bool has_credit(const video_order& x) const;
   bool full() const;
   void start(encoder_id id, worker& who, analysis what);
-  void start(encoder_id id, worker& who, video_order& x, const vp::order::part& what);
+  void start(encoder_id id, worker& who, video_order& x, std::size_t index);
   void assign(encoder_id id, worker& who, assignment task);
   void leave(encoder_id id, worker& who);
 

@@ -39,12 +39,12 @@ caf::error too_many_losses() {
   return to_caf(errc::encoder_failed, "every encoder that tried it was lost");
 }
 
-/// Whether this answer is what the task asked for, with a fragment for each of its renditions.
-bool fits(const segment_result& answer, const order& order, const order::part& task) {
-  const auto& cell = order.cell(task.index);
+/// Whether this answer is what the task asked for, with a fragment for every rendition that has media there.
+bool fits(const segment_result& answer, const order& order, std::size_t index) {
+  const auto& cell = order.cell(index);
   if (answer.video_hash != order.source().video_hash || answer.segment != cell.number)
     return false;
-  auto wanted = ids_of(order.plan(), task.renditions);
+  auto wanted = renditions_in(order.plan(), cell);
   return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
     return std::any_of(answer.fragments.begin(), answer.fragments.end(),
                        [&](const auto& x) { return x.rendition == id && x.segment == cell.number; });
@@ -81,13 +81,13 @@ void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_
   auto found = orders_.find(done->video_hash);
   if (!done->unwanted && found != orders_.end()) {
     auto& x = found->second;
-    if (fits(answer, x.order, done->part)) {
+    if (fits(answer, x.order, done->index)) {
       config_.metrics->segments.Increment();
       config_.metrics->segments_by(who.where.node).Increment();
       ++who.segments;
       who.rate.add(self_->clock().now(), 1);
       config_.metrics->encode_time.Observe(took.count());
-      x.order.encoded(done->part);
+      x.order.encoded(done->index);
       self_->send(x.listener, result_atom_v, answer);
     } else {
       fail_segment(*done, id, to_caf(errc::internal, "the encoder's answer is not what it was asked for"));
@@ -133,11 +133,11 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
 void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const caf::error& problem) {
   count_failure(workers_.at(id));
   auto& x = orders_[task.video_hash];
-  auto failures = x.order.failed(task.part, id);
+  auto failures = x.order.failed(task.index, id);
   spdlog::warn("encoder {}: segment {} of {} failed ({} of {}): {}", id, task.segment, task.video_hash, failures,
                config_.retries + 1, from_caf(problem).text);
   if (failures > config_.retries) {
-    x.order.give_up(task.part.index);
+    x.order.give_up(task.index);
     self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, problem);
   }
 }
@@ -213,8 +213,8 @@ void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::err
       analyses_.push_front(std::move(*task.analysis));
   } else {
     auto& x = orders_.at(task.video_hash);
-    if (x.order.crashed(task.part, id) >= config_.crashes) {
-      x.order.give_up(task.part.index);
+    if (x.order.crashed(task.index, id) >= config_.crashes) {
+      x.order.give_up(task.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, final);
     }
   }
@@ -235,8 +235,8 @@ void dispatcher_state::lose_task(assignment task, encoder_id id) {
       analyses_.push_front(std::move(what));
   } else if (!task.unwanted) {
     auto& x = orders_[task.video_hash];
-    if (x.order.lost(task.part, id) > config_.losses) {
-      x.order.give_up(task.part.index);
+    if (x.order.lost(task.index, id) > config_.losses) {
+      x.order.give_up(task.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, too_many_losses());
     }
   }

@@ -22,7 +22,6 @@ status status_of(errc code) {
     return status::insufficient_storage;
   case errc::overloaded:
     return status::service_unavailable;
-  case errc::incomplete:
   case errc::timed_out:
     return status::gateway_timeout;
   default:

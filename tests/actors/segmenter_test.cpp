@@ -36,7 +36,7 @@ struct segmenter_fixture : test::actor_fixture {
   }
 
   /// As a job is opened that an earlier start has planned.
-  media::analysis continued() const { return {analysis.plan, analysis.segments, {}}; }
+  media::analysis continued() const { return {analysis.plan, analysis.segments, {}, {}}; }
 
   static std::string content(const fs::path& path) {
     std::ifstream in{path, std::ios::binary};
