@@ -124,7 +124,7 @@ void worker_state::begin(std::uint64_t id, Atom what, Task& task, caf::timespan 
 
 template <class R>
 void worker_state::ship(R& result) {
-  shipment_.emplace();
+  shipment_ = shipment{};
   caf::binary_serializer sink{self_->system(), shipment_->data};
   if (auto problem = sink(result)) {
     fail(to_caf(errc::internal, "the result can't be sent: " + caf::to_string(problem)));
