@@ -16,16 +16,6 @@ struct rational {
   friend bool operator==(const rational&, const rational&) = default;
 };
 
-/// Bytes of a file, from `begin` to before `end`.
-struct byte_range {
-  std::uint64_t begin = 0;
-  std::uint64_t end = 0;
-
-  bool empty() const noexcept { return begin >= end; }
-  std::uint64_t size() const noexcept { return empty() ? 0 : end - begin; }
-  friend bool operator==(const byte_range&, const byte_range&) = default;
-};
-
 /// The video stream of a source, as it is stored.
 struct video_stream {
   int index = -1;
