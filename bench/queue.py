@@ -7,7 +7,6 @@ the source. Queues take turns.
 """
 
 import argparse
-import json
 import pathlib
 import re
 import shutil

@@ -2,6 +2,7 @@
 
 #include "cli/commands.hpp"
 #include "cli/place.hpp"
+#include "nodes/certificates.hpp"
 #include "nodes/random_name.hpp"
 
 #include <fmt/format.h>
