@@ -16,8 +16,12 @@ caf::error to_caf(const error& problem) {
   return to_caf(problem.code, problem.text);
 }
 
+bool is_ours(const caf::error& problem) {
+  return problem.category() == category;
+}
+
 error from_caf(const caf::error& problem) {
-  if (problem.category() == category) {
+  if (is_ours(problem)) {
     const auto& context = problem.context();
     return {static_cast<errc>(problem.code()),
             context.match_elements<std::string>() ? context.get_as<std::string>(0) : std::string{}};

@@ -9,6 +9,9 @@
 
 namespace vp {
 
+/// Whether it is of category "vp".
+bool is_ours(const caf::error& problem);
+
 /// Errors of category "vp" carry an `errc` and a sentence; `from_caf` turns CAF's own (a time-out, an actor that is
 /// gone) into ours, so that everybody above the actors sees one kind.
 caf::error to_caf(const error& problem);

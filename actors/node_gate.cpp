@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace vp {
@@ -14,6 +15,15 @@ namespace {
 using gate_pointer = node_gate_actor::stateful_pointer<node_gate_state>;
 using admission = caf::typed_response_promise<slot_link_actor, worker_limits>;
 
+/// The worker of an earlier process in the same place. A node has one process a slot at a time, so it has ended, also
+/// when no word of that has come: a link that broke before it was up tells nobody.
+auto predecessor_of(const node_gate_state& state, const node_hello& hello) {
+  return std::find_if(state.members.begin(), state.members.end(), [&](const auto& one) {
+    const auto& where = one.second.where;
+    return where.node == hello.where.node && where.run == hello.where.run && where.slot == hello.where.slot;
+  });
+}
+
 /// Whether there is room for this worker besides those that are here.
 result<void> check_place(const node_gate_state& state, const node_hello& hello) {
   const auto& node = hello.where.node;
@@ -21,14 +31,12 @@ result<void> check_place(const node_gate_state& state, const node_hello& hello) 
     return fail(errc::invalid_request, "this worker has joined before");
   std::size_t slots = 0;
   for (const auto& [run, one] : state.members) {
-    if (one.where.node != node || (hello.before && hello.before->run == run))
+    if (one.where.node != node)
       continue;
-    // Whoever is in its place may be about to be missed.
+    // It may be about to be missed.
     if (one.where.run != hello.where.run)
       return fail(errc::overloaded, "another node is here by the name of " + node);
-    if (one.where.slot == hello.where.slot)
-      return fail(errc::overloaded, fmt::format("slot {} of {} is taken", hello.where.slot, node));
-    ++slots;
+    slots += one.where.slot == hello.where.slot ? 0 : 1;
   }
   if (slots >= state.config.slots_per_node)
     return fail(errc::conflict, fmt::format("{} has {} slots, and no node may have more", node, slots));
@@ -54,10 +62,31 @@ caf::error refuse(const error& why) {
   return to_caf(why);
 }
 
+void leave(node_gate_state& state, const std::map<std::string, node_gate_state::member>::const_iterator& which) {
+  spdlog::info("node {}: slot {} has left", which->second.where.node, which->second.where.slot);
+  state.members.erase(which);
+}
+
 void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
   auto& state = self->state;
   if (auto room = check_place(state, hello); !room) { // another one may have come meanwhile
     answer.deliver(refuse(room.error()));
+    return;
+  }
+  if (const auto before = predecessor_of(state, hello); before != state.members.end()) {
+    // First it is judged, so that what it did to a task is known before another gets it.
+    auto last = hello.before && hello.before->run == before->first
+                    ? *hello.before
+                    : node_hello::predecessor{before->first, "it left no word", false};
+    spdlog::log(last.counts ? spdlog::level::warn : spdlog::level::info, "node {}: slot {}: {}", hello.where.node,
+                hello.where.slot, last.end);
+    auto go_on = [self, hello, worker, answer, run = last.run] {
+      if (const auto gone = self->state.members.find(run); gone != self->state.members.end())
+        leave(self->state, gone);
+      admit(self, hello, worker, answer);
+    };
+    self->request(before->second.slot, state.config.slot.verdict_wait, verdict_atom_v, last.end, last.counts)
+        .then(go_on, [go_on](const caf::error&) { go_on(); });
     return;
   }
   auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);
@@ -78,12 +107,11 @@ node_gate_state::~node_gate_state() {
 node_gate_actor::behavior_type node_gate(gate_pointer self, node_gate_config config) {
   self->state.config = std::move(config);
   self->set_down_handler([self](const caf::down_msg& down) {
-    std::erase_if(self->state.members, [&](const auto& one) {
-      if (one.second.slot.address() != down.source)
-        return false;
-      spdlog::info("node {}: slot {} has left", one.second.where.node, one.second.where.slot);
-      return true;
-    });
+    auto& members = self->state.members;
+    const auto gone = std::find_if(members.begin(), members.end(),
+                                   [&](const auto& one) { return one.second.slot.address() == down.source; });
+    if (gone != members.end())
+      leave(self->state, gone);
   });
   return {
       [self](join_atom, const std::string& text,
@@ -93,18 +121,7 @@ node_gate_actor::behavior_type node_gate(gate_pointer self, node_gate_config con
         if (!hello)
           return refuse(hello.error());
         auto answer = self->make_response_promise<slot_link_actor, worker_limits>();
-        const auto before = hello->before ? state.members.find(hello->before->run) : state.members.end();
-        if (before == state.members.end()) {
-          admit(self, *hello, worker, answer);
-          return answer;
-        }
-        spdlog::log(hello->before->counts ? spdlog::level::warn : spdlog::level::info, "node {}: slot {}: {}",
-                    hello->where.node, hello->where.slot, hello->before->end);
-        // First its predecessor is judged, so that what that one did to a task is known before another gets it.
-        auto go_on = [self, hello = *hello, worker, answer] { admit(self, hello, worker, answer); };
-        self->request(before->second.slot, state.config.slot.verdict_wait, verdict_atom_v, hello->before->end,
-                      hello->before->counts)
-            .then(go_on, [go_on](const caf::error&) { go_on(); });
+        admit(self, *hello, worker, answer);
         return answer;
       },
   };

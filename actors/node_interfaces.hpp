@@ -51,7 +51,9 @@ using worker_actor = caf::typed_actor<
     // Ends this task, soon.
     caf::reacts_to<cancel_atom, std::uint64_t>,
     // Ends; its process begins anew.
-    caf::reacts_to<renew_atom>>;
+    caf::reacts_to<renew_atom>,
+    // Answers, if it is there.
+    caf::replies_to<status_atom>::with<void>>;
 
 /// The server's end, as its worker sees it. What names a task that has ended is answered with `stale`, or dropped.
 using slot_link_actor = caf::typed_actor<

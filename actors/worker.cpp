@@ -50,6 +50,7 @@ worker_impl::behavior_type worker_state::make_behavior(worker_config config) {
           self_->send(encoder_, cancel_atom_v, source_.video_hash);
         cache_->abort({errc::cancelled, "cancelled"});
       },
+      [](status_atom) -> caf::result<void> { return caf::unit; },
       [this](renew_atom) { self_->quit(caf::exit_reason::user_shutdown); },
       [this](join_atom, const node_gate_actor& gate, const std::string& hello) { return join(gate, hello); },
       [this](drain_atom) {

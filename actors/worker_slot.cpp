@@ -5,12 +5,31 @@
 #include <caf/binary_deserializer.hpp>
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
 namespace vp {
 
 namespace {
+
+/// A worker's words go into logs, events and the database: no more than a sentence, and in one line.
+std::string sentence(std::string text) {
+  constexpr std::size_t most = 1000;
+  if (text.size() > most)
+    text.resize(most);
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 127; }, ' ');
+  return text;
+}
+
+/// The same error; of one that is not ours only what it is.
+caf::error without_speech(const caf::error& why) {
+  if (!is_ours(why))
+    return {why.code(), why.category()};
+  auto told = from_caf(why);
+  return to_caf(told.code, sentence(std::move(told.text)));
+}
 
 /// What the bytes say is the answer.
 template <class R>
@@ -37,6 +56,7 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
   worker_ = std::move(worker);
   self_->monitor(worker_);
   self_->set_down_handler([this](caf::down_msg& down) { worker_down(std::move(down.reason)); });
+  probe();
   return {
       [this](read_atom, std::uint64_t id, std::uint64_t offset, std::uint32_t length) {
         return read(id, offset, length);
@@ -120,7 +140,7 @@ void worker_slot_state::finish(std::uint64_t id) {
 
 void worker_slot_state::fail(std::uint64_t id, const caf::error& why) {
   if (auto done = take(id))
-    done->answer.deliver(why);
+    done->answer.deliver(without_speech(why));
 }
 
 void worker_slot_state::expire(std::uint64_t id) {
@@ -129,6 +149,12 @@ void worker_slot_state::expire(std::uint64_t id) {
   spdlog::warn("a worker does not come to an end with {} and must begin anew", task_->source.video_hash);
   self_->send(worker_, renew_atom_v);
   judge({}, false);
+}
+
+/// CAF tells nobody of the end of an actor whose link was gone before its handle was read here.
+void worker_slot_state::probe() {
+  self_->request(worker_, config_.probe_timeout, status_atom_v)
+      .then([] {}, [this](caf::error& problem) { worker_down(std::move(problem)); });
 }
 
 void worker_slot_state::worker_down(caf::error why) {
@@ -141,7 +167,8 @@ void worker_slot_state::worker_down(caf::error why) {
 /// How it all ended.
 void worker_slot_state::judge(const std::string& how, bool counts) {
   if (auto last = std::exchange(task_, std::nullopt))
-    last->answer.deliver(counts ? to_caf(errc::crashed, how) : caf::make_error(caf::sec::request_receiver_down));
+    last->answer.deliver(counts ? to_caf(errc::crashed, sentence(how))
+                                : caf::make_error(caf::sec::request_receiver_down));
   self_->quit(caf::exit_reason::remote_link_unreachable);
 }
 

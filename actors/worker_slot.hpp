@@ -25,6 +25,8 @@ struct worker_slot_config {
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
   std::size_t max_result = std::size_t{128} << 20U;
   caf::timespan drain_timeout = std::chrono::seconds(5);
+  /// How long a worker that has just joined may be silent.
+  caf::timespan probe_timeout = std::chrono::seconds(10);
 };
 
 /// The slot's own interface.
@@ -66,6 +68,7 @@ private:
   void finish(std::uint64_t id);
   void fail(std::uint64_t id, const caf::error& why);
   void expire(std::uint64_t id);
+  void probe();
   void worker_down(caf::error why);
   void judge(const std::string& how, bool counts);
   std::optional<task> take(std::uint64_t id);

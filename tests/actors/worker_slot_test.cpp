@@ -32,6 +32,7 @@ worker_actor::behavior_type reading_worker(worker_actor::pointer self, std::shar
       },
       [](cancel_atom, std::uint64_t) {},
       [](renew_atom) {},
+      [](status_atom) -> caf::result<void> { return caf::unit; },
   };
 }
 
@@ -58,4 +59,29 @@ TEST_CASE_METHOD(test::actor_fixture, "a worker learns of its slot only, and of 
   CHECK(seen->block == "sou");
   CHECK(seen->sender == made.address());
   *slot = slot_link_actor{}; // or they hold each other
+}
+
+TEST_CASE_METHOD(test::actor_fixture, "a slot ends when its worker says nothing from the beginning", "[worker_slot]") {
+  auto silent = spawn([](worker_actor::pointer me) -> worker_actor::behavior_type {
+    auto unanswered = std::make_shared<caf::response_promise>();
+    return {
+        [](analyze_atom, std::uint64_t, const analyze_task&) {},
+        [](encode_atom, std::uint64_t, const segment_task&) {},
+        [](cancel_atom, std::uint64_t) {},
+        [](renew_atom) {},
+        [me, unanswered](status_atom) -> caf::result<void> {
+          *unanswered = me->make_response_promise();
+          return *unanswered;
+        },
+    };
+  });
+  worker_slot_config config;
+  auto slot = spawn(worker_slot, config, silent);
+  const auto ended = [&] {
+    run();
+    return caf::actor_cast<caf::abstract_actor*>(slot)->getf(caf::abstract_actor::is_terminated_flag);
+  };
+  CHECK_FALSE(ended());
+  advance(config.probe_timeout);
+  CHECK(ended());
 }
