@@ -39,15 +39,25 @@ caf::error too_many_losses() {
   return to_caf(errc::encoder_failed, "every encoder that tried it was lost");
 }
 
-/// Whether this answer is what the task asked for, with a fragment for every rendition that has media there.
+caf::error unasked() {
+  return to_caf(errc::internal, "the encoder's answer is not what it was asked for");
+}
+
+/// Whether this answer is what the task asked for: a fragment of every rendition that has media there, and nothing
+/// else. Fragments become files, and who made them may have been taken over by a video.
 bool fits(const segment_result& answer, const order& order, std::size_t index) {
   const auto& cell = order.cell(index);
   if (answer.video_hash != order.source().video_hash || answer.segment != cell.number)
     return false;
-  auto wanted = renditions_in(order.plan(), cell);
-  return std::all_of(wanted.begin(), wanted.end(), [&](const std::string& id) {
-    return std::any_of(answer.fragments.begin(), answer.fragments.end(),
-                       [&](const auto& x) { return x.rendition == id && x.segment == cell.number; });
+  return std::ranges::is_permutation(renditions_in(order.plan(), cell), answer.fragments, {}, {},
+                                     &encoded_fragment::rendition)
+         && std::ranges::all_of(answer.fragments, [&](const auto& x) { return x.segment == cell.number; });
+}
+
+/// Whether the init segments are those of its plan. That one's names were looked at when it was read.
+bool fits(const media::analysis& answer) {
+  return std::ranges::all_of(answer.inits, [&](const auto& init) {
+    return std::ranges::any_of(answer.plan.renditions, [&](const auto& x) { return x.id == init.rendition; });
   });
 }
 
@@ -64,11 +74,16 @@ std::optional<dispatcher_state::assignment> dispatcher_state::take_task(encoder_
 }
 
 void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const media::analysis& answer) {
-  if (auto done = take_task(id, task)) {
+  auto done = take_task(id, task);
+  if (!done)
+    return;
+  if (fits(answer)) {
     done->analysis->answer.deliver(answer);
     settle(done->video_hash);
-    dispatch();
+  } else {
+    fail_analysis(id, std::move(*done), unasked());
   }
+  dispatch();
 }
 
 void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_result& answer) {
@@ -90,7 +105,7 @@ void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_
       x.order.encoded(done->index);
       self_->send(x.listener, result_atom_v, answer);
     } else {
-      fail_segment(*done, id, to_caf(errc::internal, "the encoder's answer is not what it was asked for"));
+      fail_segment(*done, id, unasked());
     }
   }
   settle(done->video_hash);

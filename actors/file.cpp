@@ -62,7 +62,7 @@ result<file> file::open(const fs::path& path, mode how) {
     flags |= O_RDWR | O_CREAT;
     break;
   case mode::fresh:
-    flags |= O_RDWR | O_CREAT | O_TRUNC;
+    flags |= O_RDWR | O_CREAT | O_EXCL;
     break;
   }
   auto fd = retry([&] { return ::open(path.c_str(), flags, 0644); });

@@ -18,7 +18,7 @@ public:
     read,   ///< must exist
     write,  ///< must exist; read and write
     create, ///< made where it is missing; read and write
-    fresh,  ///< made, or emptied; read and write
+    fresh,  ///< made, where there was none; read and write
   };
 
   static result<file> open(const std::filesystem::path& path, mode how);

@@ -5,6 +5,8 @@
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
+#include <cctype>
 #include <exception>
 #include <limits>
 #include <type_traits>
@@ -159,6 +161,14 @@ void read(const json& from, T& into, const std::string& path) {
   }
 }
 
+/// Ids and names become files, and all of them stand in manifests.
+bool is_plain(const std::string& name) {
+  constexpr std::size_t most = 64;
+  const auto is_letter = [](unsigned char c) { return std::isalnum(c) != 0 || c == '-' || c == '.'; };
+  return !name.empty() && name.size() <= most && name.front() != '.'
+         && std::all_of(name.begin(), name.end(), is_letter);
+}
+
 } // namespace
 
 std::string plan_to_json(const plan& plan) {
@@ -178,6 +188,9 @@ result<plan> plan_from_json(std::string_view text) {
       throw malformed{"plan.format is missing"};
     if (*format != format_version)
       throw malformed{"plan.format is another version's"};
+    for (const auto& x : out.renditions)
+      if (!is_plain(x.id) || !is_plain(x.name) || (!x.codecs.empty() && !is_plain(x.codecs)))
+        throw malformed{"plan.renditions has a name that is none"};
     return out;
   } catch (const malformed& what) {
     return fail(errc::invalid_request, what.text);

@@ -208,12 +208,18 @@ TEST_CASE_METHOD(dispatcher_fixture, "a segment that one encoder can't do goes t
 
 TEST_CASE_METHOD(dispatcher_fixture, "an answer that is not what was asked for counts as a failure", "[dispatcher]") {
   start();
-  auto odd = spawn([](encoder_actor::pointer) -> encoder_actor::behavior_type {
+  const auto foreign = GENERATE(false, true);
+  auto odd = spawn([foreign](encoder_actor::pointer) -> encoder_actor::behavior_type {
     return {
         [](analyze_atom, const analyze_task&) { return test::make_analysis(1); },
-        [](encode_atom, const segment_task& task) {
+        [foreign](encode_atom, const segment_task& task) {
           auto answer = test::make_result(task);
-          answer.fragments.pop_back();
+          if (foreign) { // one too many, which would become a file elsewhere
+            answer.fragments.push_back(answer.fragments.back());
+            answer.fragments.back().rendition = "../../" + video_b + "/media/720p-0000cafe";
+          } else {
+            answer.fragments.pop_back();
+          }
           return answer;
         },
         [](cancel_atom, const std::string&) {},
@@ -226,6 +232,18 @@ TEST_CASE_METHOD(dispatcher_fixture, "an answer that is not what was asked for c
   CHECK(order.log->results.empty());
   REQUIRE(order.log->failures.size() == 1);
   CHECK(order.log->failures[0].second.code == errc::internal);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "an analysis with other renditions' init segments is none", "[dispatcher]") {
+  start();
+  add_encoder().script->analysis = [](const analyze_task&) -> result<media::analysis> {
+    auto analysis = test::make_analysis(1);
+    analysis.inits.push_back({"/etc", {'i', 'n', 'i', 't'}});
+    return analysis;
+  };
+  auto answer = request(dispatcher, analyze_atom_v, analyze_task{{video_a, "", 1000}, {}});
+  advance(1min);
+  CHECK(answer.get<media::analysis>().error().code == errc::internal);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "what a lost encoder held is done by another", "[dispatcher]") {

@@ -102,6 +102,10 @@ TEST_CASE("a plan with a field of another type is refused") {
   check_wrong(change("/source/video", json::array()), "plan.source.video is not an object");
   check_wrong(change("/renditions", json::object()), "plan.renditions is not an array");
   check_wrong(change("/renditions/1/kind", "subtitles"), "plan.renditions[1].kind");
+  for (const auto* field : {"/renditions/1/id", "/renditions/1/name", "/renditions/1/codecs"})
+    for (const auto& name : {std::string("../x"), std::string("/etc/x"), std::string("x\0y", 3), std::string(".."),
+                             std::string("a\"b"), std::string(65, 'a')})
+      check_wrong(change(field, name), "plan.renditions has a name that is none");
   check_wrong(change("/renditions/1/width", true), "plan.renditions[1].width is not a whole number");
   CHECK_FALSE(plan_from_json(""));
   CHECK_FALSE(plan_from_json("[]"));
