@@ -1,6 +1,7 @@
 #include "actors/dispatcher.hpp"
 
 #include "actors/error.hpp"
+#include "actors/time_to_read.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -22,7 +23,7 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
         auto answer = self_->make_response_promise();
         // Whoever asks may end while it waits; what nobody wants to know is not looked for.
         self_->monitor(answer.source());
-        analyses_.push_back({std::move(task), answer});
+        analyses_.push_back({std::move(task), answer, 0, 0, 0, {}});
         dispatch();
         return answer;
       },
@@ -228,11 +229,14 @@ std::vector<dispatcher_state::video_order*> dispatcher_state::open_orders() {
 }
 
 bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
-  auto find = [this](auto what) { return std::find_if(analyses_.begin(), analyses_.end(), what); };
-  auto next = find([](const analysis& x) { return x.crashes == 0; });
+  auto find = [&](bool suspect) {
+    return std::find_if(analyses_.begin(), analyses_.end(),
+                        [&](const analysis& x) { return (x.crashes > 0) == suspect && may_do(who, x); });
+  };
+  auto next = find(false);
   if (who.fresh)
     // First what nobody else may do.
-    if (auto suspect = find([](const analysis& x) { return x.crashes > 0; }); suspect != analyses_.end())
+    if (auto suspect = find(true); suspect != analyses_.end())
       next = suspect;
   if (next == analyses_.end())
     return false;
@@ -240,6 +244,13 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
   analyses_.erase(next);
   start(id, who, std::move(what));
   return true;
+}
+
+/// A node that was too slow for an analysis gets it again only where every other one was.
+bool dispatcher_state::may_do(const worker& who, const analysis& what) const {
+  return !what.too_slow.contains(who.where.node) || std::ranges::none_of(workers_, [&](const auto& x) {
+    return !x.second.drained && !what.too_slow.contains(x.second.where.node);
+  });
 }
 
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
@@ -305,7 +316,8 @@ void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
   auto task = ++last_id_;
   auto request = what.task;
   assign(id, who, {task, request.source.video_hash, std::move(what)});
-  self_->request(who.handle, config_.analyze_timeout, analyze_atom_v, std::move(request))
+  const auto limit = config_.analyze_timeout + time_to_read(request.source);
+  self_->request(who.handle, limit, analyze_atom_v, std::move(request))
       .then([this, id, task](const media::analysis& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
 }

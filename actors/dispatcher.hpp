@@ -21,7 +21,7 @@ struct dispatcher_config {
   /// How long an encoder may take. Longer than its own limits, for it should notice first: one that is silent for so
   /// long is taken for lost.
   caf::timespan segment_timeout = std::chrono::seconds(330);
-  caf::timespan analyze_timeout = std::chrono::seconds(330);
+  caf::timespan analyze_timeout = std::chrono::seconds(330); ///< besides `time_to_read`
   /// How often a task is tried again after an encoder failed at it.
   std::uint32_t retries = 3;
   /// How often a task may lose its encoder, for reasons from outside.
@@ -70,6 +70,7 @@ private:
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
     std::uint32_t crashes = 0;
+    std::set<std::string> too_slow; ///< nodes that did not come to an end with it
   };
 
   struct video_order {
@@ -120,6 +121,7 @@ private:
   void dispatch();
   bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
   bool give_analysis(encoder_id id, worker& who);
+  bool may_do(const worker& who, const analysis& what) const;
   bool is_free(const worker& who) const;
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();

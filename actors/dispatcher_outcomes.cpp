@@ -15,7 +15,7 @@ namespace vp {
 
 namespace {
 
-/// Another try would only say the same about the source, or take as long.
+/// Another try would only say the same about the source.
 bool is_verdict(errc code) {
   switch (code) {
   case errc::unsupported_media:
@@ -23,7 +23,6 @@ bool is_verdict(errc code) {
   case errc::too_large:
   case errc::invalid_request:
   case errc::not_found:
-  case errc::timed_out:
     return true;
   default:
     return false;
@@ -165,7 +164,13 @@ void dispatcher_state::count_failure(worker& who) {
 
 void dispatcher_state::fail_analysis(encoder_id id, assignment task, const caf::error& problem) {
   auto& what = *task.analysis;
-  if (task.unwanted || is_verdict(from_caf(problem).code) || ++what.failures > config_.retries) {
+  const auto& who = workers_.at(id);
+  const auto code = from_caf(problem).code;
+  // It may be that node, or its link, and not the source; where nobody else is left, it is the source.
+  if (code == errc::timed_out)
+    what.too_slow.insert(who.where.node);
+  const auto is_final = is_verdict(code) || (code == errc::timed_out && may_do(who, what));
+  if (task.unwanted || is_final || ++what.failures > config_.retries) {
     what.answer.deliver(problem);
   } else {
     count_failure(workers_.at(id));

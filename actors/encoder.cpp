@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/failpoint.hpp"
+#include "actors/time_to_read.hpp"
 #include "media/analyze.hpp"
 
 #include <fmt/format.h>
@@ -160,7 +161,8 @@ encoder_impl::behavior_type encoder(encoder_pointer self, encoder_config config,
   });
   return {
       [self](analyze_atom what, analyze_task& task) {
-        return run_task<media::analysis>(self, what, task, self->state.config.analyze_timeout);
+        const auto limit = self->state.config.analyze_timeout + time_to_read(task.source);
+        return run_task<media::analysis>(self, what, task, limit);
       },
       [self](encode_atom what, segment_task& task) {
         return run_task<segment_result>(self, what, task, self->state.config.segment_timeout);

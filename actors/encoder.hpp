@@ -21,7 +21,7 @@ struct encoder_config {
   std::function<result<std::unique_ptr<media::byte_source>>(const source_ref&)> open_source =
       [](const source_ref& where) { return media::open_file(where.path); };
   caf::timespan segment_timeout = std::chrono::seconds(300);
-  caf::timespan analyze_timeout = std::chrono::seconds(300);
+  caf::timespan analyze_timeout = std::chrono::seconds(300); ///< besides `time_to_read`
   /// A codec that is silent for so long after its limit hangs: it is left behind.
   caf::timespan grace = std::chrono::seconds(10);
   /// After so long without a task the decoder and its memory are given back.

@@ -1,6 +1,7 @@
 #include "actors/worker.hpp"
 
 #include "actors/error.hpp"
+#include "actors/time_to_read.hpp"
 
 #include <caf/binary_serializer.hpp>
 #include <spdlog/spdlog.h>
@@ -30,16 +31,19 @@ worker_state::~worker_state() {
 worker_impl::behavior_type worker_state::make_behavior(worker_config config) {
   config_ = std::move(config);
   self_->set_down_handler([this](caf::down_msg& down) {
-    if (down.source == encoder_.address())
-      spdlog::error("the encoder has ended: {}", caf::to_string(down.reason));
-    self_->quit(std::move(down.reason));
+    if (down.source != encoder_.address()) {
+      self_->quit(std::move(down.reason));
+      return;
+    }
+    spdlog::error("the encoder has ended: {}", caf::to_string(down.reason));
+    end_after_last_words();
   });
   return {
       [this](analyze_atom what, std::uint64_t id, analyze_task& task) {
-        begin<media::analysis>(id, what, task, limits_.analyze);
+        begin<media::analysis>(id, what, task, limits_.analyze, time_to_read(task.source));
       },
       [this](encode_atom what, std::uint64_t id, segment_task& task) {
-        begin<segment_result>(id, what, task, limits_.segment);
+        begin<segment_result>(id, what, task, limits_.segment, {});
       },
       [this](cancel_atom, std::uint64_t id) {
         if (id != task_)
@@ -107,7 +111,7 @@ void worker_state::open(const slot_link_actor& slot, const worker_limits& limits
 }
 
 template <class R, class Atom, class Task>
-void worker_state::begin(std::uint64_t id, Atom what, Task& task, caf::timespan limit) {
+void worker_state::begin(std::uint64_t id, Atom what, Task& task, caf::timespan limit, caf::timespan reading) {
   if (task_ != 0) {
     self_->send(slot_, fail_atom_v, id, to_caf(errc::overloaded, "the worker has a task"));
     return;
@@ -116,7 +120,7 @@ void worker_state::begin(std::uint64_t id, Atom what, Task& task, caf::timespan 
   source_ = task.source;
   const auto longest = std::chrono::ceil<std::chrono::seconds>(limit) + grace;
   config_.limit_cpu(longest);
-  cache_->begin(block_cache::clock::now() + longest);
+  cache_->begin(block_cache::clock::now() + longest + reading);
   self_->send(feed_, begin_atom_v, id, source_);
   // The encoder has limits of its own, and ends when it does not keep them.
   self_->request(encoder_, caf::infinite, what, std::move(task))
@@ -169,9 +173,12 @@ void worker_state::fail(const caf::error& why) {
 void worker_state::end_task() {
   task_ = 0;
   shipment_.reset();
-  if (!drained_)
-    return;
-  // What was sent last has left the process once something that was sent after it is answered.
+  if (drained_)
+    end_after_last_words();
+}
+
+/// What was sent last has left the process once something that was sent after it is answered.
+void worker_state::end_after_last_words() {
   auto end = [this] { self_->quit(caf::exit_reason::user_shutdown); };
   self_->request(slot_, piece_timeout, drain_atom_v).then(end, [end](const caf::error&) { end(); });
 }

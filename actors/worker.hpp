@@ -54,12 +54,13 @@ private:
   caf::result<void> join(const node_gate_actor& gate, const std::string& hello);
   void open(const slot_link_actor& slot, const worker_limits& limits);
   template <class R, class Atom, class Task>
-  void begin(std::uint64_t id, Atom what, Task& task, caf::timespan limit);
+  void begin(std::uint64_t id, Atom what, Task& task, caf::timespan limit, caf::timespan reading);
   template <class R>
   void ship(R& result);
   void send_pieces();
   void fail(const caf::error& why);
   void end_task();
+  void end_after_last_words();
 
   pointer self_;
   worker_config config_;

@@ -1,6 +1,7 @@
 #include "actors/worker_slot.hpp"
 
 #include "actors/error.hpp"
+#include "actors/time_to_read.hpp"
 
 #include <caf/binary_deserializer.hpp>
 #include <spdlog/spdlog.h>
@@ -94,8 +95,9 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   auto answer = self_->make_response_promise();
   task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}};
   wanted.source.path.clear(); // nobody's business there
-  self_->delayed_send(self_, task_->is_analysis ? config_.task_limits.analyze : config_.task_limits.segment,
-                      tick_atom_v, task_->id);
+  const auto limit =
+      task_->is_analysis ? config_.task_limits.analyze + time_to_read(wanted.source) : config_.task_limits.segment;
+  self_->delayed_send(self_, limit, tick_atom_v, task_->id);
   self_->send(worker_, what, task_->id, std::move(wanted));
   return answer;
 }

@@ -24,9 +24,10 @@ struct dispatcher_fixture : test::actor_fixture {
     std::shared_ptr<test::encoder_script> script;
   };
 
-  one_encoder add_encoder(std::shared_ptr<test::encoder_script> script = std::make_shared<test::encoder_script>()) {
+  one_encoder add_encoder(std::shared_ptr<test::encoder_script> script = std::make_shared<test::encoder_script>(),
+                          const std::string& node = "node") {
     encoder_actor actor = spawn(test::scripted_encoder, script);
-    tell(dispatcher, register_atom_v, actor, encoder_info{"node", 1, "run"});
+    tell(dispatcher, register_atom_v, actor, encoder_info{node, 1, "run of " + node});
     return {actor, script};
   }
 
@@ -396,12 +397,50 @@ TEST_CASE_METHOD(dispatcher_fixture, "the same video again replaces its order", 
 TEST_CASE_METHOD(dispatcher_fixture, "a verdict on the source is not asked for twice", "[dispatcher]") {
   start();
   auto encoder = add_encoder();
-  auto code = GENERATE(errc::unsupported_media, errc::broken_media, errc::timed_out);
+  auto code = GENERATE(errc::unsupported_media, errc::broken_media);
   encoder.script->analysis = [code](const analyze_task&) { return fail(code, "not a video"); };
   auto found = analyze(video_a);
   REQUIRE_FALSE(found);
   CHECK(found.error() == error{code, "not a video"});
   CHECK(encoder.script->analyses == 1);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "an analysis that takes too long at one node is another one's", "[dispatcher]") {
+  start();
+  auto too_slow = [](const analyze_task&) { return fail(errc::timed_out, "took longer than its limit"); };
+  auto far = add_encoder(std::make_shared<test::encoder_script>(), "far");
+  auto far_too = add_encoder(std::make_shared<test::encoder_script>(), "far");
+  far.script->analysis = far_too.script->analysis = too_slow;
+  auto near = add_encoder(std::make_shared<test::encoder_script>(), "near");
+  SECTION("where it may do well") {
+    CHECK(analyze(video_a));
+  }
+  SECTION("where it says the same, it is the source's fault") {
+    near.script->analysis = too_slow;
+    CHECK(analyze(video_a).error().code == errc::timed_out);
+  }
+  CHECK(far.script->analyses + far_too.script->analyses == 1);
+  CHECK(near.script->analyses == 1);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "who is alone and too slow is not asked again", "[dispatcher]") {
+  start();
+  auto encoder = add_encoder();
+  encoder.script->analysis = [](const analyze_task&) { return fail(errc::timed_out, "took longer than its limit"); };
+  CHECK(analyze(video_a).error().code == errc::timed_out);
+  CHECK(encoder.script->analyses == 1);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "an analysis may take longer for a larger source", "[dispatcher]") {
+  start();
+  auto encoder = add_encoder();
+  encoder.script->silent = true;
+  auto asked = request(dispatcher, analyze_atom_v, analyze_task{{video_a, "/nowhere", 400'000'000}, {}});
+  advance(config.analyze_timeout + 99s);
+  CHECK(encoder.script->cancels == 0);
+  advance(2s);
+  CHECK(ask<dispatcher_status>(dispatcher, status_atom_v)->encoders.empty()); // taken for lost
+  CHECK_FALSE(asked.answered());
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "an analysis that fails is tried three times more", "[dispatcher]") {

@@ -163,6 +163,20 @@ TEST_CASE_METHOD(encoder_fixture, "an encoder whose codec hangs says so and ends
   CHECK_FALSE(alive(codec));
 }
 
+TEST_CASE_METHOD(encoder_fixture, "the look at a large source may take longer", "[encoder]") {
+  config.analyze_timeout = 20s;
+  config.grace = 10s;
+  script->hangs = true;
+  start();
+  auto large = task().source;
+  large.size = 40'000'000;
+  auto asked = request(encoder, analyze_atom_v, analyze_task{large, {}});
+  advance(39s);
+  CHECK_FALSE(asked.answered());
+  advance(1s);
+  CHECK(asked.get<media::analysis>().error().code == errc::timed_out);
+}
+
 TEST_CASE_METHOD(encoder_fixture, "an encoder ends with its codec, and whoever asked hears of it", "[encoder]") {
   script->crashes = true;
   start();
