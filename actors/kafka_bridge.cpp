@@ -161,6 +161,8 @@ void kafka_bridge_state::leave() {
 }
 
 void kafka_bridge_state::receive(kafka::record& record) {
+  if (offsets_.restarts(record.at))
+    forget({record.at.partition});
   offsets_.began(record.at);
   auto job = kafka::parse_job(record.value.value_or(""));
   if (job) {
@@ -184,6 +186,10 @@ void kafka_bridge_state::receive(kafka::record& record) {
 /// Nothing of these partitions is ours to commit any more.
 void kafka_bridge_state::revoke(const std::vector<std::int32_t>& partitions, bool lost) {
   spdlog::info("kafka: partitions {} are {}", fmt::join(partitions, ", "), lost ? "lost" : "given to another server");
+  forget(partitions);
+}
+
+void kafka_bridge_state::forget(const std::vector<std::int32_t>& partitions) {
   for (auto partition : partitions)
     offsets_.forget(partition);
   auto is_gone = [&](const kafka::position& x) {
@@ -201,10 +207,11 @@ void kafka_bridge_state::revoke(const std::vector<std::int32_t>& partitions, boo
 /// Holds no more than it should: the rest waits at the broker, where another server may get it. Polling goes on, or the
 /// group would take this process for dead.
 void kafka_bridge_state::pace() {
-  if (!paused_ && held_.size() >= config_.most_held) {
+  const auto held = offsets_.running();
+  if (!paused_ && held >= config_.most_held) {
     paused_ = true;
     consumer_->pause();
-  } else if (paused_ && held_.size() <= config_.most_held / 2) {
+  } else if (paused_ && held <= config_.most_held / 2) {
     paused_ = false;
     consumer_->resume();
   }
@@ -223,6 +230,7 @@ void kafka_bridge_state::commit() {
 
 void kafka_bridge_state::dispatch() {
   auto now = self_->clock().now();
+  auto has_credit = true;
   for (auto& [id, one] : held_) {
     if (one.at != stage::waiting || one.due > now)
       continue;
@@ -230,10 +238,12 @@ void kafka_bridge_state::dispatch() {
       bury(id);
       continue;
     }
-    auto consumer = consumers_.take_credit();
-    if (!consumer)
-      return;
-    check(id, one, *consumer);
+    if (!has_credit)
+      continue;
+    if (auto consumer = consumers_.take_credit())
+      check(id, one, *consumer);
+    else
+      has_credit = false;
   }
 }
 

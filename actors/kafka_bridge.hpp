@@ -23,12 +23,12 @@ struct kafka_bridge_config {
   outbox_publisher_actor publisher;
   kafka::settings kafka;
   caf::timespan poll = std::chrono::milliseconds(20);
-  caf::timespan reopen = std::chrono::seconds(1);             ///< between tries to reach the broker
-  caf::timespan reach_limit = std::chrono::milliseconds(500); ///< of one try
-  caf::timespan orphans_interval = std::chrono::minutes(1);   ///< for videos with work to do and no job
-  caf::timespan deadline = std::chrono::seconds(10);          ///< of a request
-  caf::timespan pause = std::chrono::seconds(1);              ///< before a request that failed is made again
-  std::size_t most_held = 1000;                               ///< messages that were read and have not ended
+  caf::timespan reopen = std::chrono::seconds(1);           ///< between tries to reach the broker
+  caf::timespan reach_limit = std::chrono::seconds(3);      ///< of one try
+  caf::timespan orphans_interval = std::chrono::minutes(1); ///< for videos with work to do and no job
+  caf::timespan deadline = std::chrono::seconds(10);        ///< of a request
+  caf::timespan pause = std::chrono::seconds(1);            ///< before a request that failed is made again
+  std::size_t most_held = 1000;                             ///< messages that were read and have not ended
   std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();
 };
 
@@ -85,6 +85,7 @@ private:
   void poll();
   void receive(kafka::record& record);
   void revoke(const std::vector<std::int32_t>& partitions, bool lost);
+  void forget(const std::vector<std::int32_t>& partitions);
   void leave();
   void pace();
   void commit();

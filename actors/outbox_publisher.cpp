@@ -16,7 +16,7 @@ namespace vp {
 
 namespace {
 
-constexpr std::chrono::seconds topics_limit{2};
+constexpr std::chrono::seconds topics_limit{5};
 
 } // namespace
 
@@ -72,7 +72,9 @@ void outbox_publisher_state::lost_broker(const std::string& why) {
   if (std::exchange(connected_, false) || detail_ != why)
     spdlog::warn("kafka: {}; uploads go on, jobs and events wait", why);
   detail_ = why;
-  producer_.reset(); // a new one asks anew which cluster that is
+  // A new one asks anew which cluster that is. One that has heard of none yet may be about to be connected.
+  if (!std::exchange(cluster_, {}).empty())
+    producer_.reset();
   config_.metrics->kafka_connected.Set(0);
 }
 
@@ -111,13 +113,7 @@ void outbox_publisher_state::send(const publication& next) {
   if (next.rows.empty() || !connected_)
     return;
   failpoint("before-publish");
-  std::vector<kafka::message> messages;
-  messages.reserve(next.rows.size());
-  for (auto& row : next.rows)
-    messages.push_back(to_message(row));
-  auto sent = producer_->send(messages);
-  for (std::size_t i = 0; i < sent.acknowledged; ++i)
-    config_.metrics->published(messages[i].topic).Increment();
+  const auto sent = write(next.rows);
   if (sent.problem)
     lost_broker(sent.problem->text);
   if (sent.acknowledged == 0)
@@ -126,6 +122,27 @@ void outbox_publisher_state::send(const publication& next) {
   unpublished_ -= std::min<std::uint64_t>(unpublished_, sent.acknowledged);
   config_.metrics->unpublished.Set(static_cast<double>(unpublished_));
   mark(next.rows[sent.acknowledged - 1].id, unpublished_ > 0);
+}
+
+/// What is too large for the broker is written without its data, or nothing behind it would ever be read.
+kafka::producer::outcome outbox_publisher_state::write(const std::vector<outbox_row>& rows) {
+  std::vector<kafka::message> messages;
+  messages.reserve(rows.size());
+  for (const auto& row : rows)
+    messages.push_back(to_message(row));
+  std::size_t written = 0;
+  while (true) {
+    auto sent = producer_->send(std::span{messages}.subspan(written));
+    for (std::size_t i = 0; i < sent.acknowledged; ++i)
+      config_.metrics->published(messages[written++].topic).Increment();
+    sent.acknowledged = written;
+    if (!sent.problem || sent.problem->code != RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || rows[written].data == "{}")
+      return sent;
+    auto row = rows[written];
+    spdlog::error("kafka: the event {} of {} is written without its data, which is too large", row.id, row.video_hash);
+    row.data = "{}";
+    messages[written] = to_message(row);
+  }
 }
 
 void outbox_publisher_state::mark(std::uint64_t up_to, bool more) {

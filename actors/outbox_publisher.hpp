@@ -24,7 +24,7 @@ struct outbox_publisher_config {
   caf::timespan lease = std::chrono::seconds(15);
   caf::timespan poll = std::chrono::seconds(1);        ///< for the lease, and for the broker where it was away
   caf::timespan probe_every = std::chrono::seconds(5); ///< while the broker answers
-  caf::timespan probe_limit = std::chrono::milliseconds(500);
+  caf::timespan probe_limit = std::chrono::seconds(1);
   caf::timespan deadline = std::chrono::seconds(10); ///< of a request to the catalog
   std::uint32_t batch = 200;                         ///< rows at a time
   std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();
@@ -51,6 +51,7 @@ private:
   void send(const publication& next);
   void mark(std::uint64_t up_to, bool more);
   caf::result<void> bury(const refused_job& letter);
+  kafka::producer::outcome write(const std::vector<outbox_row>& rows);
   kafka::message to_message(const outbox_row& row) const;
   void lost_broker(const std::string& why);
   queue_status status() const;

@@ -1,14 +1,27 @@
 #include "kafka/offsets.hpp"
 
+#include <numeric>
+
 namespace vp::kafka {
 
 void offset_tracker::began(position at) {
+  const auto anew = restarts(at);
   auto [found, added] = partitions_.try_emplace(at.partition);
   auto& one = found->second;
-  if (added || at.offset <= one.last)
+  if (added || anew)
     one = {.running = {}, .last = 0, .taken = at.offset};
   one.running.insert(at.offset);
   one.last = at.offset;
+}
+
+bool offset_tracker::restarts(position at) const {
+  const auto found = partitions_.find(at.partition);
+  return found != partitions_.end() && at.offset <= found->second.last;
+}
+
+std::size_t offset_tracker::running() const {
+  return std::accumulate(partitions_.begin(), partitions_.end(), std::size_t{0},
+                         [](std::size_t sum, const auto& x) { return sum + x.second.running.size(); });
 }
 
 void offset_tracker::ended(position at) {

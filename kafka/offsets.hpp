@@ -17,11 +17,17 @@ public:
   /// (the brokers lost data, or somebody reset the group) starts the partition anew: what ran there is forgotten.
   void began(position at);
 
+  /// Whether `began` would start its partition anew.
+  bool restarts(position at) const;
+
   /// Its job has ended, one way or another. Of a job that is not known (any more) it does nothing.
   void ended(position at);
 
   /// The partition is somebody else's now.
   void forget(std::int32_t partition);
+
+  /// Jobs that have begun and not ended.
+  std::size_t running() const;
 
   /// What may be committed and was not taken before, by partition: each time the offset of the next record to read.
   std::vector<position> take();

@@ -42,6 +42,8 @@ struct kafka_fixture : test::storage_fixture {
   kafka::settings settings = cluster.settings(4);
   outbox_publisher_actor publisher = start_publisher("me");
   deliveries log = std::make_shared<std::vector<job>>();
+  std::size_t most_held = 1000;
+  std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();
   job_consumer consumer = spawn(logging_consumer, log);
   job_queue_actor queue = start_bridge();
 
@@ -59,11 +61,14 @@ struct kafka_fixture : test::storage_fixture {
     config.catalog = catalog;
     config.publisher = publisher;
     config.kafka = settings;
+    config.most_held = most_held;
+    config.metrics = metrics;
     return spawn(kafka_bridge, config);
   }
 
   /// As the end of its process, but for its claims.
-  void stop(const job_queue_actor& which) {
+  template <class Handle>
+  void stop(const Handle& which) {
     caf::anon_send_exit(which, caf::exit_reason::kill);
     run();
   }
@@ -226,6 +231,67 @@ TEST_CASE_METHOD(kafka_fixture, "what is no job of ours becomes a dead letter an
     if (letter.key == c)
       CHECK(letter.reason == "there is no such video");
   }
+}
+
+TEST_CASE_METHOD(kafka_fixture, "what is no job of ours is buried while jobs wait for credit", "[kafka_bridge]") {
+  subscribe(1);
+  queued(a);
+  REQUIRE(eventually([&] { return log->size() == 1; }));
+  queued(b);
+  REQUIRE(eventually([&] { return metrics->jobs_in_hand.Value() == 2; }));
+  pass(1s);
+  put_into_topic("x", "not JSON");
+  cluster.fail_next(kafka::test::mock_cluster::produce_request, {RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED});
+  REQUIRE(eventually([&] { return dead_letters().size() == 1; }));
+  CHECK(log->size() == 1);
+}
+
+TEST_CASE_METHOD(kafka_fixture, "no more than a number of messages is held, also of one video", "[kafka_bridge]") {
+  stop(queue);
+  most_held = 4;
+  queue = start_bridge();
+  subscribe();
+  queued(a);
+  REQUIRE(eventually([&] { return log->size() == 1; }));
+  for (int i = 0; i < 10; ++i)
+    put_into_topic(a, kafka::job_value(a, ""));
+  const auto waits_for = [&](const char* what) {
+    INFO(what);
+    for (int i = 0; i < 20; ++i) {
+      pass(100ms);
+      std::this_thread::sleep_for(10ms);
+    }
+    CHECK(log->size() == 1);
+  };
+  waits_for("the ten");
+  queued(b);
+  waits_for("the other video");
+  auto mine = claimed(a);
+  REQUIRE(db->store_plan(mine, {}));
+  REQUIRE(db->complete(mine));
+  tell(queue, ack_atom_v, log->front().id);
+  REQUIRE(eventually([&] { return log->size() == 2; }));
+  CHECK(log->back().video_hash == b);
+}
+
+TEST_CASE_METHOD(kafka_fixture, "brokers that are far away are reached all the same", "[kafka_bridge]") {
+  cluster.far_away(350ms);
+  subscribe();
+  queued(a);
+  REQUIRE(eventually([&] { return log->size() == 1; }, 60s));
+  CHECK(published_kinds(a) == strings{"created", "queued"});
+}
+
+TEST_CASE_METHOD(kafka_fixture, "an event that is too large for the brokers stops nothing", "[kafka_bridge]") {
+  stop(publisher);
+  settings.properties["message.max.bytes"] = "2000";
+  publisher = start_publisher("me");
+  queued(a);
+  auto mine = claimed(a);
+  REQUIRE(db->fail_job(mine, std::string(5000, 'x')));
+  queued(b);
+  REQUIRE(eventually([&] { return published_kinds(b).size() == 2; }));
+  CHECK(published_kinds(a) == strings{"created", "queued", "started", "failed"});
 }
 
 TEST_CASE_METHOD(kafka_fixture, "the job of a video that was deleted is no dead letter", "[kafka_bridge]") {

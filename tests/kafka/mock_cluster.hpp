@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 
+#include <chrono>
 #include <initializer_list>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
@@ -57,6 +58,12 @@ public:
   /// The next requests of this kind are answered with these errors, one each.
   void fail_next(std::int16_t request, const std::vector<rd_kafka_resp_err_t>& errors) {
     rd_kafka_mock_push_request_errors_array(cluster_, request, errors.size(), errors.data());
+  }
+
+  /// So long every answer takes.
+  void far_away(std::chrono::milliseconds by) {
+    const auto set = rd_kafka_mock_broker_set_rtt(cluster_, -1, static_cast<int>(by.count()));
+    REQUIRE(set == RD_KAFKA_RESP_ERR_NO_ERROR);
   }
 
   /// Cuts all connections, and takes no new ones.

@@ -113,7 +113,12 @@ TEST_CASE("an offset that was seen already starts its partition anew, and only i
   REQUIRE(tracker.take() == positions{{0, 101}});
 
   const auto again = GENERATE(std::int64_t{0}, std::int64_t{100}, std::int64_t{101});
+  CHECK(tracker.running() == 2);
+  CHECK(tracker.restarts({0, again}));
+  CHECK_FALSE(tracker.restarts({0, 102}));
+  CHECK_FALSE(tracker.restarts({7, 0}));
   begin(tracker, 0, {again});
+  CHECK(tracker.running() == 2);
   CHECK(tracker.take().empty());
   if (again != 101) {
     tracker.ended({0, 101}); // of before
