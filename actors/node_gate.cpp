@@ -24,11 +24,14 @@ auto predecessor_of(const node_gate_state& state, const node_hello& hello) {
   });
 }
 
-/// Whether there is room for this worker besides those that are here.
-result<void> check_place(const node_gate_state& state, const node_hello& hello) {
+/// Whether there is room for this worker of another process besides those that are here.
+result<void> check_place(const node_gate_state& state, const node_hello& hello, const caf::node_id& process) {
   const auto& node = hello.where.node;
   if (state.members.contains(hello.run))
     return fail(errc::invalid_request, "this worker has joined before");
+  // It may have been taken over by a video, and want more of them.
+  if (std::ranges::any_of(state.members, [&](const auto& one) { return one.second.process == process; }))
+    return fail(errc::conflict, "this worker's process has a slot");
   std::size_t slots = 0;
   for (const auto& [run, one] : state.members) {
     if (one.where.node != node)
@@ -43,7 +46,7 @@ result<void> check_place(const node_gate_state& state, const node_hello& hello) 
   return {};
 }
 
-result<node_hello> check(const node_gate_state& state, const std::string& text) {
+result<node_hello> check(const node_gate_state& state, const std::string& text, const caf::node_id& process) {
   auto hello = parse_hello(text);
   if (!hello)
     return hello;
@@ -52,7 +55,7 @@ result<node_hello> check(const node_gate_state& state, const std::string& text) 
     return fail(errc::overloaded, "the worker has no pass for the name of " + hello->where.node);
   if (auto same = check_versions(state.config.versions, hello->versions); !same)
     return tl::unexpected(same.error());
-  if (auto room = check_place(state, *hello); !room)
+  if (auto room = check_place(state, *hello, process); !room)
     return tl::unexpected(room.error());
   return hello;
 }
@@ -69,7 +72,7 @@ void leave(node_gate_state& state, const std::map<std::string, node_gate_state::
 
 void admit(gate_pointer self, const node_hello& hello, const worker_actor& worker, admission answer) {
   auto& state = self->state;
-  if (auto room = check_place(state, hello); !room) { // another one may have come meanwhile
+  if (auto room = check_place(state, hello, worker.node()); !room) { // another one may have come meanwhile
     answer.deliver(refuse(room.error()));
     return;
   }
@@ -90,7 +93,7 @@ void admit(gate_pointer self, const node_hello& hello, const worker_actor& worke
     return;
   }
   auto slot = self->spawn<caf::monitored>(worker_slot, state.config.slot, worker);
-  state.members[hello.run] = {slot, hello.where};
+  state.members[hello.run] = {slot, hello.where, worker.node()};
   spdlog::info("node {}: slot {} has joined", hello.where.node, hello.where.slot);
   answer.deliver(slot_link_actor{slot}, state.config.limits);
   // After the answer: the worker must know its slot when the first task comes.
@@ -117,7 +120,7 @@ node_gate_actor::behavior_type node_gate(gate_pointer self, node_gate_config con
       [self](join_atom, const std::string& text,
              const worker_actor& worker) -> caf::result<slot_link_actor, worker_limits> {
         auto& state = self->state;
-        auto hello = check(state, text);
+        auto hello = check(state, text, worker.node());
         if (!hello)
           return refuse(hello.error());
         auto answer = self->make_response_promise<slot_link_actor, worker_limits>();

@@ -31,6 +31,7 @@ struct node_gate_state {
   struct member {
     worker_slot_actor slot;
     encoder_info where;
+    caf::node_id process; ///< of its worker
   };
 
   ~node_gate_state();

@@ -10,9 +10,15 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <filesystem>
+#include <string_view>
 #include <thread>
+#include <unistd.h>
 #include <utility>
+#include <vector>
+
+#ifndef __linux__
+extern char** environ; // no header declares it there
+#endif
 
 namespace vp::cli {
 
@@ -30,6 +36,25 @@ void add_worker_options(CLI::App& command, serve_worker_options& options) {
   option(command, "certs", options.certs, "Folder of the certificates, made by `certs init`");
   option(command, "name", options.name, "Name of this server's certificate");
 }
+
+namespace {
+
+/// What a worker of this machine is given of this process's environment. No more: a video that takes it over would read
+/// that, and passwords stand there. No configuration file either.
+std::vector<std::string> worker_environment() {
+  std::vector<std::string> given{"VIDPIPELINE_CONFIG=/dev/null"};
+  for (auto** each = environ; *each; ++each) {
+    const std::string_view one{*each};
+    const auto name = one.substr(0, one.find('='));
+    const auto is_good = name == "LANG" || name == "TZ" || name == "LD_LIBRARY_PATH" || name.ends_with("SAN_OPTIONS")
+                         || name.starts_with("VIDPIPELINE_TEST_");
+    if (is_good)
+      given.emplace_back(one);
+  }
+  return given;
+}
+
+} // namespace
 
 result<void> check_worker_memory(std::uint64_t memory, std::uint64_t cache) {
   constexpr std::uint64_t smallest_cache = std::uint64_t{4} << 20U; // what is on its way at once must have room
@@ -94,11 +119,8 @@ result<void> node_entrance::open(caf::actor_system& system, const node_gate_acto
   const auto port = publish(system, gate, "127.0.0.1", 0, transport::plain);
   if (!port)
     return tl::unexpected(port.error());
-  std::error_code problem;
   nodes::local_workers::config config;
-  config.program = std::filesystem::read_symlink("/proc/self/exe", problem);
-  if (problem)
-    return fail(errc::internal, "this program can't find itself: " + problem.message());
+  config.environment = worker_environment();
   config.arguments = {"worker",
                       "--local",
                       fmt::format("--slots={}", options_.workers),

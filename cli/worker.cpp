@@ -31,6 +31,10 @@
 #include <thread>
 #include <unistd.h>
 
+#ifdef __linux__
+#include <sys/prctl.h>
+#endif
+
 namespace vp::cli {
 
 namespace {
@@ -151,8 +155,10 @@ public:
   }
 
 private:
-  /// The door tells where to go on.
+  /// The door tells where to go on. That it may be knocked at all was seen when the node began, maybe long ago.
   result<void> knock() {
+    if (auto good = nodes::check(*where_.identity, nodes::role::worker); !good)
+      return tl::unexpected(good.error());
     auto greeting = nodes::knock(where_.host, where_.port, *where_.identity, std::chrono::steady_clock::now() + 10s);
     if (!greeting)
       return tl::unexpected(greeting.error());
@@ -218,9 +224,12 @@ private:
 };
 
 int work(worker_options options) {
+#ifdef __linux__
+  ::prctl(PR_SET_NAME, "vidpipeline"); // or it is called by the link that it was started by
+#endif
   start_logging(options.log_level, options.log_format);
   if (options.local)
-    options.name = nodes::local_node; // whatever the environment says, which is the server's
+    options.name = nodes::local_node;
   else if (options.name.empty())
     options.name = host_name();
   if (options.slots == 0)

@@ -13,8 +13,11 @@
 #include <unistd.h>
 #include <utility>
 
-#ifndef __linux__
-extern char** environ; // no header declares it there
+#ifdef __APPLE__
+#include <climits>
+
+#include <cstdint>
+#include <mach-o/dyld.h>
 #endif
 
 namespace vp::nodes {
@@ -58,6 +61,26 @@ struct spawn_orders {
   }
 };
 
+/// The program that this process runs, also when another version stands in its place by now.
+std::string own_program() {
+#ifdef __APPLE__
+  std::array<char, PATH_MAX> path{};
+  std::uint32_t size = path.size();
+  return _NSGetExecutablePath(path.data(), &size) == 0 ? path.data() : "";
+#else
+  return "/proc/self/exe";
+#endif
+}
+
+/// As the system's calls take them, with a null at the end.
+std::vector<char*> pointers_to(std::vector<std::string>& words) {
+  std::vector<char*> all;
+  for (auto& word : words)
+    all.push_back(word.data());
+  all.push_back(nullptr);
+  return all;
+}
+
 } // namespace
 
 local_workers::local_workers(config what)
@@ -82,7 +105,7 @@ void local_workers::keep(const std::stop_token& stop) {
       if (stop.stop_requested())
         return;
       if (!start())
-        spdlog::error("workers: can't start {}: {}", config_.program.string(), std::strerror(errno));
+        spdlog::error("workers: can't start: {}", std::strerror(errno));
     }
     if (process_ != 0) {
       // Left unreaped until nobody can send it a signal any more.
@@ -113,13 +136,11 @@ bool local_workers::start() {
   ::fcntl(pipe[0], F_SETFD, FD_CLOEXEC);
   ::fcntl(pipe[1], F_SETFD, FD_CLOEXEC);
   const spawn_orders orders{pipe[0]};
-  auto program = config_.program.string();
-  std::vector<char*> words{program.data()};
-  for (auto& word : config_.arguments)
-    words.push_back(word.data());
-  words.push_back(nullptr);
-  const auto problem =
-      ::posix_spawn(&process_, program.c_str(), &orders.files, &orders.attributes, words.data(), environ);
+  std::string name = "vidpipeline";
+  auto words = pointers_to(config_.arguments);
+  words.insert(words.begin(), name.data());
+  const auto problem = ::posix_spawn(&process_, own_program().c_str(), &orders.files, &orders.attributes, words.data(),
+                                     pointers_to(config_.environment).data());
   ::close(pipe[0]);
   if (problem != 0) {
     process_ = 0;

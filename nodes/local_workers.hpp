@@ -2,7 +2,6 @@
 
 #include <chrono>
 #include <condition_variable>
-#include <filesystem>
 #include <mutex>
 #include <string>
 #include <sys/types.h>
@@ -11,12 +10,14 @@
 
 namespace vp::nodes {
 
-/// Keeps one process running beside this one, the parent of its workers, and starts it again when it ends.
+/// Keeps one process of this program running beside this one, the parent of its workers, and starts it again when it
+/// ends.
 class local_workers {
 public:
   struct config {
-    std::filesystem::path program;
     std::vector<std::string> arguments;
+    /// NAME=VALUE. It gets nothing of this process's own: a video that takes a worker over would read that.
+    std::vector<std::string> environment;
     /// What it reads first from its standard input, and nobody else sees. The input stays open as long as this process
     /// lives.
     std::string secret;

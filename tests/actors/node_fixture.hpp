@@ -47,6 +47,8 @@ public:
     sim_node node;
     std::shared_ptr<encoder_script> script = std::make_shared<encoder_script>();
     worker_impl worker;
+    encoder_actor encoder;
+    node_gate_actor gate;                   ///< as it is seen from there
     caf::io::connection_handle here, there; ///< the link's ends at the server and at the worker
     result<void> joined = fail(errc::internal, "has not joined");
   };
@@ -63,8 +65,11 @@ public:
   sim_cluster& operator=(const sim_cluster&) = delete;
 
   ~sim_cluster() {
-    for (auto& one : workers)
+    for (auto& one : workers) {
       caf::anon_send_exit(one->worker, caf::exit_reason::kill);
+      one->encoder = nullptr;
+      one->gate = nullptr;
+    }
     for (auto& one : spawned_)
       caf::anon_send_exit(one, caf::exit_reason::kill);
     run();
@@ -98,12 +103,13 @@ public:
     auto found = made.node.sys.middleman().remote_actor<node_gate_actor>("server", port_);
     REQUIRE(found);
     worker_config config;
-    config.make_encoder = [script = made.script](caf::actor_system& sys, const encoder_config&) -> encoder_actor {
-      return sys.spawn(scripted_encoder, script);
+    made.gate = *found;
+    config.make_encoder = [&made](caf::actor_system& sys, const encoder_config&) {
+      return made.encoder = sys.spawn(scripted_encoder, made.script);
     };
     made.worker = made.node.sys.spawn(worker, config);
-    made.node.sys.spawn([&made, gate = *found, text = to_text(hello)](caf::event_based_actor* self) {
-      self->request(made.worker, caf::infinite, join_atom_v, gate, text)
+    made.node.sys.spawn([&made, text = to_text(hello)](caf::event_based_actor* self) {
+      self->request(made.worker, caf::infinite, join_atom_v, made.gate, text)
           .then([&made] { made.joined = {}; },
                 [&made](const caf::error& problem) { made.joined = tl::unexpected(from_caf(problem)); });
     });

@@ -185,6 +185,43 @@ TEST_CASE_METHOD(cluster_fixture, "a node has each of its slots once, and not to
   CHECK(status().encoders.size() == 2);
 }
 
+TEST_CASE_METHOD(cluster_fixture, "a process has one slot, whatever it calls itself", "[node]") {
+  start();
+  auto& one = add_worker(hello_of("run"));
+  REQUIRE(one.joined);
+  auto again = hello_of("another");
+  again.where.slot = 2;
+  again.pass = gating.passes->pass_for("here");
+  result<void> answer;
+  one.node.sys.spawn([&](caf::event_based_actor* self) {
+    self->request(one.gate, caf::infinite, join_atom_v, to_text(again), worker_actor{one.worker})
+        .then([](const slot_link_actor&, const worker_limits&) {},
+              [&](const caf::error& problem) { answer = tl::unexpected(from_caf(problem)); });
+  });
+  run();
+  CHECK(answer == fail(errc::conflict, "this worker's process has a slot"));
+  CHECK(status().encoders.size() == 1);
+}
+
+TEST_CASE_METHOD(cluster_fixture, "a worker ends with its encoder, after its last words", "[node]") {
+  start();
+  auto& one = add_worker(hello_of("run"));
+  one.script->takes = 1h;
+  open(2);
+  advance(1s);
+  caf::anon_send_exit(one.encoder, caf::exit_reason::kill);
+  while (one.node.step()) {
+  }
+  CHECK_FALSE(ended(one)); // they are on their way
+  run();
+  CHECK(ended(one));
+  advance(5s);
+  CHECK(status().encoders.empty());
+  add_worker(hello_of("next"));
+  advance(10s);
+  CHECK(all_there(2));
+}
+
 TEST_CASE_METHOD(cluster_fixture, "a worker that never comes to an end must begin anew", "[node]") {
   gating.slot.task_limits = {20s, 1h};
   start();

@@ -2,11 +2,11 @@
 // that are killed, frozen or told to stop lose nothing.
 
 import assert from 'node:assert/strict';
-import { readdir, readFile } from 'node:fs/promises';
+import { copyFile, readdir, readFile, rename, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { digests, failpoints, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
+import { digests, failpoints, folderFor, makeClip, program, Server, until } from '../support/vidpipeline.mjs';
 
 const fast = ['--preset', 'ultrafast'];
 
@@ -66,7 +66,7 @@ test('whatever a video makes its worker do, its job fails with the reason and th
     data,
     binary: failpoints,
     options: [...fast, '--workers', '2', '--segment-timeout', '2'],
-    environment: { VIDPIPELINE_MISDEEDS: orders.join(',') },
+    environment: { VIDPIPELINE_TEST_MISDEEDS: orders.join(',') },
   });
   for (const [index, deed] of deeds.entries()) {
     const video = await server.ended(hashes[index], 180_000);
@@ -127,10 +127,29 @@ test('a worker that is frozen is missed, and harmless when it wakes up', { timeo
   assert.equal(server.log.filter((line) => line.includes(': completed')).length, 1);
 });
 
-test('what the server is told of a name is not the name of its workers', { timeout: 60_000 }, async (t) => {
-  const server = await Server.startFor(t, { options: ['--workers', '1'], environment: { VIDPIPELINE_NAME: 'studio' } });
+test('what the environment tells the server is nothing for its workers', { timeout: 60_000 }, async (t) => {
+  const environment = { VIDPIPELINE_NAME: 'studio', DATABASE_PASSWORD: 'secret' };
+  const server = await Server.startFor(t, { options: ['--workers', '1'], environment });
   await joined(server, 1);
   assert.deepEqual((await server.get('/nodes')).body.map(({ name }) => name), ['local']);
+  const { parent } = await workersOf(server);
+  const theirs = await readFile(`/proc/${parent}/environ`, 'utf8');
+  assert.match(theirs, /VIDPIPELINE_CONFIG=\/dev\/null/);
+  assert.doesNotMatch(theirs, /studio|secret|PATH=/);
+});
+
+test('workers are started again when another program stands in the place of theirs', { timeout: 60_000 }, async (t) => {
+  const folder = await folderFor(t);
+  const binary = path.join(folder, 'vidpipeline');
+  await copyFile(program, binary);
+  const server = await Server.startFor(t, { binary, options: ['--workers', '1'] });
+  await joined(server, 1);
+  await writeFile(path.join(folder, 'next'), 'the next version');
+  await rename(path.join(folder, 'next'), binary);
+  const before = (await workersOf(server)).parent;
+  process.kill(before, 'SIGKILL');
+  await until(async () => ![before, undefined].includes((await workersOf(server)).parent), 20_000, 'another parent');
+  await joined(server, 1);
 });
 
 test('no worker outlives its server', { timeout: 60_000 }, async (t) => {

@@ -1,7 +1,7 @@
 /// What `vidpipeline` does at a failpoint in the tests' build of it.
 ///
 /// VIDPIPELINE_FAILPOINT=before-mark:3 kills the process when it comes to `before-mark` for the third time.
-/// VIDPIPELINE_MISDEEDS=encode/HASH/1=fork,... has it do what it must not when it comes there.
+/// VIDPIPELINE_TEST_MISDEEDS=encode/HASH/1=fork,... has it do what it must not when it comes there.
 
 #include "actors/failpoint.hpp"
 
@@ -68,7 +68,7 @@ void misbehave(std::string_view deed) {
 }
 
 void misbehave_if_ordered(std::string_view name) {
-  static const auto* const orders = std::getenv("VIDPIPELINE_MISDEEDS");
+  static const auto* const orders = std::getenv("VIDPIPELINE_TEST_MISDEEDS");
   std::string_view left{orders ? orders : ""};
   while (!left.empty()) {
     const auto one = left.substr(0, left.find(','));
