@@ -54,7 +54,7 @@ const reasons = {
   connect: /forbidden.*SIGSYS/,
   fork: /forbidden.*SIGSYS/,
   memory: /memory|SIGABRT/,
-  spin: /CPU time.*SIGXCPU|CPU time/,
+  spin: /CPU time|does not react/, // whichever limit a busy machine comes to first
 };
 
 test('whatever a video makes its worker do, its job fails with the reason and the others go on', { timeout: 240_000 }, async (t) => {
