@@ -75,6 +75,7 @@ std::string own_program() {
 /// As the system's calls take them, with a null at the end.
 std::vector<char*> pointers_to(std::vector<std::string>& words) {
   std::vector<char*> all;
+  all.reserve(words.size() + 1);
   for (auto& word : words)
     all.push_back(word.data());
   all.push_back(nullptr);
