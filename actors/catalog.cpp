@@ -79,6 +79,8 @@ catalog_impl::behavior_type catalog(pointer self, catalog_config config) {
 
       [self, db](claim_atom, const std::string& hash, const std::string& owner, const std::string& url,
                  caf::timespan lifetime) { return answer(self, db->claim_job(hash, owner, url, lifetime)); },
+      [self, db](preview_atom, const std::string& hash, const std::string& owner, const std::string& url,
+                 caf::timespan lifetime) { return answer(self, db->preview_job(hash, owner, url, lifetime)); },
       [self, db](claim_atom, const std::string& hash) { return answer(self, db->owner_url(hash)); },
       [self, db](renew_atom, const claim& mine, caf::timespan lifetime) {
         return answer(self, db->renew(mine, lifetime));

@@ -100,11 +100,16 @@ INSERT INTO publisher VALUES ('', 0, '', 0);
 -- A video that is to be tried alone has its turn next: until when the others wait for it.
 ALTER TABLE videos ADD COLUMN turn_until INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+-- How often a video's upload was begun anew. What is made of an upload before it is whole has names of its own.
+ALTER TABLE videos ADD COLUMN uploads INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
-constexpr auto columns = "id, hash, title, description, mime_type, fingerprint, file_size, total_chunks, "
-                         "received_chunks, chunk_size, status, error, attempts, width, height, duration, codec, "
-                         "actual_mime_type, has_poster, progress, created_at, updated_at, owner, epoch, expires";
+constexpr auto columns =
+    "id, hash, title, description, mime_type, fingerprint, file_size, total_chunks, "
+    "received_chunks, chunk_size, status, error, attempts, uploads, width, height, duration, codec, "
+    "actual_mime_type, has_poster, progress, created_at, updated_at, owner, epoch, expires";
 
 /// RFC 3339, UTC, milliseconds.
 std::string timestamp(std::int64_t milliseconds) {
@@ -227,6 +232,7 @@ database::row database::read_row(SQLite::Statement& from) {
   x.video.status = parse_status(text()).value_or(video_status::failed);
   x.video.error = text();
   x.video.attempts = small();
+  x.video.uploads = small();
   x.video.width = static_cast<int>(integer());
   x.video.height = static_cast<int>(integer());
   x.video.duration = from.getColumn(column++).getDouble();
@@ -259,7 +265,8 @@ result<database::row> database::find(const claim& mine) {
 
 result<database::row> database::find_working(const claim& mine) {
   auto found = find(mine);
-  if (found && found->video.status != video_status::processing)
+  // A job may begin while the video is uploaded, and learns a little later that it is whole.
+  if (found && (found->video.status == video_status::completed || found->video.status == video_status::failed))
     return vp::fail(errc::stale, "the job on this video has ended");
   return found;
 }

@@ -76,6 +76,8 @@ public:
 
   result<claimed_job> claim_job(const std::string& hash, const std::string& owner, const std::string& url,
                                 std::chrono::nanoseconds lifetime);
+  result<claimed_job> preview_job(const std::string& hash, const std::string& owner, const std::string& url,
+                                  std::chrono::nanoseconds lifetime);
   result<std::string> owner_url(const std::string& hash);
   result<void> renew(const claim& mine, std::chrono::nanoseconds lifetime);
   result<void> release(const claim& mine);
@@ -231,6 +233,7 @@ private:
   result<row> find_working(const claim& mine); ///< `stale` also once the job has ended
   result<video> reread(const std::string& hash);
   result<void> room_for_upload();
+  void begin_upload_anew(std::int64_t id);
   void set_failed(const row& which, const std::string& reason);
   result<void> take_lease(const std::string& owner, const std::string& cluster, std::chrono::nanoseconds lifetime);
   result<void> erase(const row& which, const discard_files& discard);
@@ -241,6 +244,7 @@ private:
   std::uint32_t add_orphans();
   void forget_old_rows();
   std::vector<stored_fragment> fragments_of(std::int64_t id);
+  result<claimed_job> read_job(const claim& mine);
 
   SQLite::Database connection_;
   database_options options_;

@@ -20,7 +20,8 @@ std::int64_t milliseconds(std::chrono::nanoseconds x) {
 std::string segments_to_text(const std::vector<media::segment>& segments) {
   auto rows = nlohmann::json::array();
   for (auto& x : segments)
-    rows.push_back({x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end});
+    rows.push_back({x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end, x.video_bytes.begin,
+                    x.video_bytes.end, x.audio_bytes.begin, x.audio_bytes.end});
   return to_text(rows);
 }
 
@@ -31,7 +32,8 @@ std::optional<std::vector<media::segment>> segments_from_text(std::string_view t
   std::vector<media::segment> segments;
   try {
     for (auto& x : rows)
-      segments.push_back({x.at(0), x.at(1), x.at(2), x.at(3), x.at(4), x.at(5)});
+      segments.push_back(
+          {x.at(0), x.at(1), x.at(2), x.at(3), x.at(4), x.at(5), {x.at(6), x.at(7)}, {x.at(8), x.at(9)}});
   } catch (const nlohmann::json::exception&) {
     return std::nullopt;
   }
@@ -120,8 +122,10 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
     if (live && process_of(found->owner) != process_of(owner))
       return vp::fail(errc::conflict, "another server is at work on this video");
     auto epoch = found->epoch;
-    // The same words again, after an answer that got lost, are no other start.
-    if (!live || found->owner != owner) {
+    // The same words again, after an answer that got lost, are no other start. An upload's job that says them when the
+    // upload is whole keeps its epoch.
+    auto same = live && found->owner == owner;
+    if (!same || video.status == video_status::queued) {
       if (video.attempts >= max_attempts) {
         set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
                                + " times and ended each time without a result.");
@@ -130,38 +134,67 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
       }
       if (must_wait(*found))
         return outcome{vp::fail(errc::conflict, "a video that may have ended the server is tried alone")};
-      epoch = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
+      auto event = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
+      epoch = same ? epoch : event;
       run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
           "updated_at = ? WHERE id = ?",
           owner, url, epoch, now(), video.id);
     }
     run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), video.id);
-    claimed_job job;
-    job.claim = {hash, owner, epoch};
-    auto& texts = query("SELECT plan, segments FROM videos WHERE id = ?", video.id);
-    texts.executeStep();
-    auto plan_text = texts.getColumn(0).getString();
-    auto segments_text = texts.getColumn(1).getString();
-    if (!plan_text.empty()) {
-      auto plan = media::plan_from_json(plan_text);
-      auto segments = segments_from_text(segments_text);
-      // What an older version kept and this one can't read is made again.
-      if (plan && segments) {
-        job.planned = true;
-        job.plan = std::move(*plan);
-        job.segments = std::move(*segments);
-      }
-    }
-    job.fragments = fragments_of(video.id);
-    auto changed = reread(hash);
-    if (!changed)
-      return tl::unexpected(changed.error());
-    job.video = std::move(*changed);
-    return outcome{std::move(job)};
+    auto job = read_job({hash, owner, epoch});
+    if (!job)
+      return tl::unexpected(job.error());
+    return outcome{std::move(*job)};
   });
   if (!answer)
     return tl::unexpected(answer.error());
   return std::move(*answer);
+}
+
+result<claimed_job> database::preview_job(const std::string& hash, const std::string& owner, const std::string& url,
+                                          std::chrono::nanoseconds lifetime) {
+  return write([&]() -> result<claimed_job> {
+    auto found = find(hash);
+    if (!found)
+      return tl::unexpected(found.error());
+    if (found->video.status != video_status::uploading)
+      return vp::fail(errc::conflict, "the upload has ended");
+    auto live = found->epoch != 0 && found->expires > now();
+    if (live && process_of(found->owner) != process_of(owner))
+      return vp::fail(errc::conflict, "another server is at work on this video");
+    auto epoch = found->epoch;
+    if (!live || found->owner != owner)
+      epoch = emit("started", hash, video_status::uploading, {{"attempt", 0}});
+    run("UPDATE videos SET owner = ?, owner_url = ?, epoch = ?, expires = ? WHERE id = ?", owner, url, epoch,
+        now() + milliseconds(lifetime), found->video.id);
+    return read_job({hash, owner, epoch});
+  });
+}
+
+/// What a job starts from.
+result<claimed_job> database::read_job(const claim& mine) {
+  auto found = find(mine.video_hash);
+  if (!found)
+    return tl::unexpected(found.error());
+  claimed_job job;
+  job.claim = mine;
+  job.video = std::move(found->video);
+  auto& texts = query("SELECT plan, segments FROM videos WHERE id = ?", job.video.id);
+  texts.executeStep();
+  auto plan_text = texts.getColumn(0).getString();
+  auto segments_text = texts.getColumn(1).getString();
+  if (!plan_text.empty()) {
+    auto plan = media::plan_from_json(plan_text);
+    auto segments = segments_from_text(segments_text);
+    // What an older version kept and this one can't read is made again.
+    if (plan && segments) {
+      job.planned = true;
+      job.plan = std::move(*plan);
+      job.segments = std::move(*segments);
+    }
+  }
+  job.fragments = fragments_of(job.video.id);
+  return job;
 }
 
 result<std::string> database::owner_url(const std::string& hash) {
@@ -186,6 +219,10 @@ result<void> database::release(const claim& mine) {
     auto found = find_working(mine);
     if (!found)
       return tl::unexpected(found.error());
+    if (found->video.status != video_status::processing) {
+      run("UPDATE videos SET epoch = 0, expires = 0 WHERE id = ?", found->video.id);
+      return {};
+    }
     run("UPDATE videos SET status = 'queued', attempts = max(attempts - 1, 0), epoch = 0, expires = 0, updated_at = ? "
         "WHERE id = ?",
         now(), found->video.id);
@@ -205,9 +242,9 @@ result<void> database::store_plan(const claim& mine, const media::analysis& foun
     auto codec = source.video ? source.video->codec : source.audio ? source.audio->codec : "";
     auto shown = source.video ? display_size(*source.video) : size{};
     run("UPDATE videos SET plan = ?, segments = ?, width = ?, height = ?, duration = ?, codec = ?, "
-        "actual_mime_type = ?, has_poster = ?, updated_at = ? WHERE id = ?",
+        "actual_mime_type = ?, updated_at = ? WHERE id = ?",
         media::plan_to_json(found.plan), segments_to_text(found.segments), shown.width, shown.height, source.duration,
-        codec, source.mime_type, !found.poster.empty(), now(), known->video.id);
+        codec, source.mime_type, now(), known->video.id);
     auto ids = nlohmann::json::array();
     for (auto& rendition : found.plan.renditions)
       ids.push_back(rendition.id);
@@ -223,9 +260,12 @@ result<void> database::store_fragments(const claim& mine, const std::vector<stor
     if (!found)
       return tl::unexpected(found.error());
     for (auto& x : fragments)
-      run("INSERT OR REPLACE INTO fragments (video_id, rendition, segment, start, duration, size) "
-          "VALUES (?, ?, ?, ?, ?, ?)",
-          found->video.id, x.rendition, x.segment, x.start, x.duration, x.size);
+      if (x.rendition == media::poster_id)
+        run("UPDATE videos SET has_poster = 1 WHERE id = ?", found->video.id);
+      else
+        run("INSERT OR REPLACE INTO fragments (video_id, rendition, segment, start, duration, size) "
+            "VALUES (?, ?, ?, ?, ?, ?)",
+            found->video.id, x.rendition, x.segment, x.start, x.duration, x.size);
     if (!fragments.empty())
       run("UPDATE videos SET attempts = 0 WHERE id = ?", found->video.id);
     return {};
@@ -251,7 +291,7 @@ result<void> database::store_progress(const claim& mine, const progress& now) {
       return tl::unexpected(found.error());
     nlohmann::json value = now;
     run("UPDATE videos SET progress = ? WHERE id = ?", to_text(value), found->video.id);
-    emit("progress", mine.video_hash, video_status::processing, {{"progress", std::move(value)}});
+    emit("progress", mine.video_hash, found->video.status, {{"progress", std::move(value)}});
     return {};
   });
 }
@@ -319,9 +359,9 @@ result<void> database::requeue(const std::string& hash) {
     auto found = find(hash);
     if (!found)
       return tl::unexpected(found.error());
-    // Without its plan it is analyzed again, which makes the init segments and the poster; the fragments stay.
+    // Without its plan it is analyzed again, which makes the init segments; the fragments stay.
     run("UPDATE videos SET status = 'queued', error = '', attempts = 0, progress = '', plan = '', segments = '', "
-        "epoch = 0, expires = 0, updated_at = ? WHERE id = ?",
+        "has_poster = 0, epoch = 0, expires = 0, updated_at = ? WHERE id = ?",
         now(), found->video.id);
     enqueue(hash, waiting_job::keep);
     emit("queued", hash, video_status::queued);

@@ -27,7 +27,8 @@ result<video> database::open_video(const std::string& hash, const upload_request
       if (begin_again)
         if (auto room = room_for_upload(); !room)
           return tl::unexpected(room.error());
-      if (!source_present()) {
+      auto lost = !source_present();
+      if (lost) {
         run("DELETE FROM chunks WHERE video_id = ?", known.id);
         known.received_chunks = 0;
         known.chunk_size = 0;
@@ -35,9 +36,10 @@ result<video> database::open_video(const std::string& hash, const upload_request
       if (known.chunk_size != 0 && request.chunk_size != 0 && known.chunk_size != request.chunk_size)
         return vp::fail(errc::conflict, "this file is being uploaded in chunks of " + std::to_string(known.chunk_size)
                                             + " bytes, not " + std::to_string(request.chunk_size));
-      run("UPDATE videos SET status = 'uploading', error = '', attempts = 0, plan = '', segments = '', progress = '', "
-          "epoch = 0, expires = 0, received_chunks = ?, chunk_size = ?, updated_at = ? WHERE id = ?",
-          known.received_chunks, known.chunk_size == 0 ? request.chunk_size : known.chunk_size, time, known.id);
+      if (begin_again || lost)
+        begin_upload_anew(known.id);
+      run("UPDATE videos SET received_chunks = ?, chunk_size = ?, updated_at = ? WHERE id = ?", known.received_chunks,
+          known.chunk_size == 0 ? request.chunk_size : known.chunk_size, time, known.id);
       if (begin_again)
         emit("created", hash, video_status::uploading, {{"title", known.title}});
       return reread(hash);
@@ -51,6 +53,14 @@ result<video> database::open_video(const std::string& hash, const upload_request
     emit("created", hash, video_status::uploading, {{"title", request.title}});
     return reread(hash);
   });
+}
+
+/// Nothing that was made of the bytes before is good for those to come.
+void database::begin_upload_anew(std::int64_t id) {
+  run("UPDATE videos SET status = 'uploading', error = '', attempts = 0, uploads = uploads + 1, plan = '', "
+      "segments = '', progress = '', has_poster = 0, epoch = 0, expires = 0 WHERE id = ?",
+      id);
+  run("DELETE FROM fragments WHERE video_id = ?", id);
 }
 
 result<void> database::room_for_upload() {
@@ -247,6 +257,7 @@ result<void> database::restart_upload(const std::string& hash) {
     if (!found)
       return tl::unexpected(found.error());
     run("DELETE FROM chunks WHERE video_id = ?", found->video.id);
+    begin_upload_anew(found->video.id);
     run("UPDATE videos SET received_chunks = 0 WHERE id = ?", found->video.id);
     return {};
   });

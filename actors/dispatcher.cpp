@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/time_to_read.hpp"
+#include "actors/timeline.hpp"
 
 #include <spdlog/spdlog.h>
 
@@ -28,6 +29,18 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
         return answer;
       },
       [this](open_atom, job_order& what, const order_listener& listener) { open(std::move(what), listener); },
+      [this](ready_atom, const std::string& video_hash, const std::vector<cell_part>& parts) {
+        if (auto found = orders_.find(video_hash); found != orders_.end())
+          found->second.order.arrived(parts);
+        dispatch();
+      },
+      [this](want_atom, const std::string& video_hash, std::vector<cell_part>& parts) {
+        if (auto found = orders_.find(video_hash); found != orders_.end()) {
+          found->second.order.wish(std::move(parts));
+          note_wishes(found->second);
+        }
+        dispatch();
+      },
       [this](store_atom, const std::string& video_hash, std::uint32_t segment) {
         if (auto found = orders_.find(video_hash); found != orders_.end())
           found->second.order.stored(segment);
@@ -110,7 +123,8 @@ void dispatcher_state::open(job_order what, const order_listener& listener) {
   auto hash = what.source.video_hash;
   drop_order(hash);
   self_->monitor(listener);
-  orders_[hash] = {order{std::move(what)}, listener, ++last_id_, 0};
+  auto& x = orders_[hash] = {order{std::move(what)}, listener, ++last_id_, 0};
+  note_wishes(x);
   dispatch();
 }
 
@@ -147,8 +161,9 @@ void dispatcher_state::drop_order(const std::string& video_hash) {
   orders_.erase(found);
 }
 
-/// Answers those who wait for the encoders of a video to let go, once they have.
+/// To be called when a task of a video has ended. Answers those who wait for its encoders to let go, once they have.
 void dispatcher_state::settle(const std::string& video_hash) {
+  tell_running(video_hash);
   auto [begin, end] = closing_.equal_range(video_hash);
   if (begin == end)
     return;
@@ -195,7 +210,9 @@ void dispatcher_state::dispatch() {
     if (give_analysis(id, who))
       continue;
     open = open_orders();
-    if (open.empty() && analyses_.empty())
+    auto wished =
+        std::any_of(orders_.begin(), orders_.end(), [](const auto& x) { return x.second.order.has_wishes(); });
+    if (open.empty() && analyses_.empty() && !wished)
       break; // nobody else has anything to do either
     give_task(id, who, open);
   }
@@ -222,10 +239,14 @@ std::vector<dispatcher_state::video_order*> dispatcher_state::open_orders() {
   for (auto& [hash, x] : orders_)
     if (x.order.waiting() > 0 && has_credit(x))
       open.push_back(&x);
-  std::sort(open.begin(), open.end(), [](const auto* x, const auto* y) {
+  sort_by_turn(open);
+  return open;
+}
+
+void dispatcher_state::sort_by_turn(std::vector<video_order*>& orders) {
+  std::sort(orders.begin(), orders.end(), [](const auto* x, const auto* y) {
     return std::pair{x->order.running(), x->last_served} < std::pair{y->order.running(), y->last_served};
   });
-  return open;
 }
 
 bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
@@ -256,23 +277,53 @@ bool dispatcher_state::may_do(const worker& who, const analysis& what) const {
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
   auto alone = std::none_of(workers_.begin(), workers_.end(),
                             [&](const auto& x) { return x.first != id && !x.second.drained && !x.second.renewing; });
+  auto give = [&](video_order& x, const std::optional<order::part>& what) {
+    if (what)
+      start(id, who, x, *what);
+    return what.has_value();
+  };
   if (who.fresh)
     for (auto* x : open)
-      if (x->order.waiting_for_fresh() > 0)
-        if (auto index = x->order.next(id, alone, true)) {
-          start(id, who, *x, *index);
-          return true;
-        }
+      if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
+        return true;
+  if (give_wish(id, who, alone))
+    return true;
+  if (is_last_free(id))
+    return false;
   auto here =
       std::find_if(open.begin(), open.end(), [&](const auto* x) { return x->order.source().video_hash == who.video; });
-  if (here != open.end() && (who.run < config_.run || open.size() == 1))
-    if (auto index = (*here)->order.adjacent(id, alone)) {
-      start(id, who, **here, *index);
-      return true;
-    }
-  for (auto* x : open)
-    if (auto index = x->order.next(id, alone)) {
-      start(id, who, *x, *index);
+  if (here != open.end() && (who.run < config_.run || open.size() == 1)
+      && give(**here, (*here)->order.adjacent(id, alone)))
+    return true;
+  return std::any_of(open.begin(), open.end(), [&](auto* x) { return give(*x, x->order.next(id, alone)); });
+}
+
+void dispatcher_state::note_wishes(const video_order& x) {
+  if (!x.order.has_wishes())
+    return;
+  watched_until_ = self_->clock().now() + config_.watching;
+  self_->delayed_send(self_, config_.watching, tick_atom_v);
+}
+
+/// Whether this encoder is the one that is kept free for viewers.
+bool dispatcher_state::is_last_free(encoder_id id) const {
+  if (self_->clock().now() >= watched_until_ || idle_.size() > 1)
+    return false;
+  return std::ranges::any_of(workers_, [id](const auto& x) { return x.first != id && !x.second.drained; });
+}
+
+/// What viewers wait for needs no credit of its video: there are never more such tasks than encoders.
+bool dispatcher_state::give_wish(encoder_id id, worker& who, bool alone) {
+  if (full())
+    return false;
+  std::vector<video_order*> wished;
+  for (auto& [hash, x] : orders_)
+    if (x.order.has_wishes())
+      wished.push_back(&x);
+  sort_by_turn(wished);
+  for (auto* x : wished)
+    if (auto what = x->order.wished(id, alone)) {
+      start(id, who, *x, *what);
       return true;
     }
   return false;
@@ -322,24 +373,32 @@ void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
 }
 
-void dispatcher_state::start(encoder_id id, worker& who, video_order& x, std::size_t index) {
+void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const order::part& what) {
   const auto& video_hash = x.order.source().video_hash;
-  auto adjacent = x.order.adjacent(id, true) == index;
+  auto next = x.order.adjacent(id, true);
+  auto adjacent = next && next->index == what.index;
   if (who.video != video_hash)
     leave(id, who);
   who.video = video_hash;
   who.run = adjacent ? who.run + 1 : 1;
-  x.order.started(index, id);
+  x.order.started(what, id);
   x.last_served = ++served_;
-  const auto& cell = x.order.cell(index);
+  const auto& cell = x.order.cell(what.index);
   auto task = ++last_id_;
-  spdlog::debug("encoder {}: segment {} of {} begins", id, cell.number, video_hash);
-  assign(id, who, {task, video_hash, std::nullopt, x.generation, index, cell.number});
+  auto renditions = ids_of(x.order.plan(), what.renditions);
+  spdlog::debug("encoder {}: segment {} of {} begins, renditions {:x}", id, cell.number, video_hash, what.renditions);
+  assign(id, who, {task, video_hash, std::nullopt, x.generation, what, cell.number});
+  tell_running(video_hash);
   self_
       ->request(who.handle, config_.segment_timeout, encode_atom_v,
-                segment_task{x.order.source(), x.order.plan(), cell, {}})
+                segment_task{x.order.source(), x.order.plan(), cell, std::move(renditions)})
       .then([this, id, task](const segment_result& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
+}
+
+void dispatcher_state::tell_running(const std::string& video_hash) {
+  if (auto found = orders_.find(video_hash); found != orders_.end())
+    self_->send(found->second.listener, begin_atom_v, found->second.order.running_parts());
 }
 
 dispatcher_status dispatcher_state::status() const {

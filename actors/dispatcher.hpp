@@ -36,6 +36,8 @@ struct dispatcher_config {
   /// Segments that are started and not stored: of one video as many as there are encoders, and so many more; of all
   /// videos twice that.
   std::uint32_t slack = 2;
+  /// So long after somebody waited for a fragment one encoder is kept free for the next one, where there are several.
+  caf::timespan watching = std::chrono::seconds(15);
   /// How long an encoder is left alone that says it is busy with somebody else's task.
   caf::timespan rest = std::chrono::seconds(1);
   std::shared_ptr<transcode_metrics> metrics = std::make_shared<transcode_metrics>();
@@ -45,12 +47,13 @@ struct dispatcher_config {
 using dispatcher_impl = dispatcher_actor::extend<
     // An encoder has rested.
     caf::reacts_to<tick_atom, encoder_id>,
-    // It is time to look for a fresh encoder.
+    // It is time to look for a fresh encoder, or to keep none free any more.
     caf::reacts_to<tick_atom>>;
 
-/// Gives each encoder one task at a time: analyses first, then segments. Of the videos, the one with the fewest
-/// segments running comes next, and among those the one that has waited longest; of its segments, the one that `order`
-/// says.
+/// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments, but for
+/// one encoder while somebody watches, so that the next seek does not have to wait until a whole segment is done. Of
+/// the videos, the one with the fewest tasks running comes next, and among those the one that has waited longest; of
+/// its segments, the one that `order` says.
 ///
 /// A task ends once: with its encoder's answer, with the encoder's end, or with the time-out. What comes later is not
 /// looked at.
@@ -86,7 +89,7 @@ private:
     std::string video_hash;
     std::optional<vp::dispatcher_state::analysis> analysis;
     std::uint64_t generation = 0;
-    std::size_t index = 0;
+    vp::order::part part{};
     std::uint32_t segment = 0;
     bool unwanted = false; ///< its order was closed or replaced
     caf::actor_clock::time_point since{};
@@ -120,17 +123,22 @@ private:
 
   void dispatch();
   bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
+  bool give_wish(encoder_id id, worker& who, bool alone);
+  void tell_running(const std::string& video_hash);
   bool give_analysis(encoder_id id, worker& who);
   bool may_do(const worker& who, const analysis& what) const;
   bool is_free(const worker& who) const;
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();
+  static void sort_by_turn(std::vector<video_order*>& orders);
+  void note_wishes(const video_order& x);
+  bool is_last_free(encoder_id id) const;
   void look_for_fresh();
   void expect_fresh();
   bool has_credit(const video_order& x) const;
   bool full() const;
   void start(encoder_id id, worker& who, analysis what);
-  void start(encoder_id id, worker& who, video_order& x, std::size_t index);
+  void start(encoder_id id, worker& who, video_order& x, const vp::order::part& what);
   void assign(encoder_id id, worker& who, assignment task);
   void leave(encoder_id id, worker& who);
 
@@ -154,6 +162,7 @@ private:
   std::set<encoder_id> idle_;                     ///< those that could get a task
   std::set<std::string> drained_runs_;            ///< of nodes
   caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
+  caf::actor_clock::time_point watched_until_{};
   std::deque<analysis> analyses_;
   std::map<std::string, video_order> orders_;
   std::multimap<std::string, caf::response_promise> closing_; ///< by video, waiting for encoders to let go

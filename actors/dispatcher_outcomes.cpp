@@ -42,13 +42,13 @@ caf::error unasked() {
   return to_caf(errc::internal, "the encoder's answer is not what it was asked for");
 }
 
-/// Whether this answer is what the task asked for: a fragment of every rendition that has media there, and nothing
-/// else. Fragments become files, and who made them may have been taken over by a video.
-bool fits(const segment_result& answer, const order& order, std::size_t index) {
-  const auto& cell = order.cell(index);
+/// Whether this answer is what the task asked for: a fragment of each of its renditions that has media there, and
+/// nothing else. Fragments become files, and who made them may have been taken over by a video.
+bool fits(const segment_result& answer, const order& order, const order::part& task) {
+  const auto& cell = order.cell(task.index);
   if (answer.video_hash != order.source().video_hash || answer.segment != cell.number)
     return false;
-  return std::ranges::is_permutation(renditions_in(order.plan(), cell), answer.fragments, {}, {},
+  return std::ranges::is_permutation(ids_of(order.plan(), task.renditions), answer.fragments, {}, {},
                                      &encoded_fragment::rendition)
          && std::ranges::all_of(answer.fragments, [&](const auto& x) { return x.segment == cell.number; });
 }
@@ -95,13 +95,13 @@ void dispatcher_state::succeed(encoder_id id, std::uint64_t task, const segment_
   auto found = orders_.find(done->video_hash);
   if (!done->unwanted && found != orders_.end()) {
     auto& x = found->second;
-    if (fits(answer, x.order, done->index)) {
+    if (fits(answer, x.order, done->part)) {
       config_.metrics->segments.Increment();
       config_.metrics->segments_by(who.where.node).Increment();
       ++who.segments;
       who.rate.add(self_->clock().now(), 1);
       config_.metrics->encode_time.Observe(took.count());
-      x.order.encoded(done->index);
+      x.order.encoded(done->part);
       self_->send(x.listener, result_atom_v, answer);
     } else {
       fail_segment(*done, id, unasked());
@@ -147,11 +147,11 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
 void dispatcher_state::fail_segment(const assignment& task, encoder_id id, const caf::error& problem) {
   count_failure(workers_.at(id));
   auto& x = orders_[task.video_hash];
-  auto failures = x.order.failed(task.index, id);
+  auto failures = x.order.failed(task.part, id);
   spdlog::warn("encoder {}: segment {} of {} failed ({} of {}): {}", id, task.segment, task.video_hash, failures,
                config_.retries + 1, from_caf(problem).text);
   if (failures > config_.retries) {
-    x.order.give_up(task.index);
+    x.order.give_up(task.part.index);
     self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, problem);
   }
 }
@@ -233,8 +233,8 @@ void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::err
       analyses_.push_front(std::move(*task.analysis));
   } else {
     auto& x = orders_.at(task.video_hash);
-    if (x.order.crashed(task.index, id) >= config_.crashes) {
-      x.order.give_up(task.index);
+    if (x.order.crashed(task.part, id) >= config_.crashes) {
+      x.order.give_up(task.part.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, final);
     }
   }
@@ -255,8 +255,8 @@ void dispatcher_state::lose_task(assignment task, encoder_id id) {
       analyses_.push_front(std::move(what));
   } else if (!task.unwanted) {
     auto& x = orders_[task.video_hash];
-    if (x.order.lost(task.index, id) > config_.losses) {
-      x.order.give_up(task.index);
+    if (x.order.lost(task.part, id) > config_.losses) {
+      x.order.give_up(task.part.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, too_many_losses());
     }
   }

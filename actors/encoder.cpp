@@ -96,7 +96,8 @@ codec_actor::behavior_type codec(codec_actor::stateful_pointer<codec_state> self
           auto source = self->state.config.open_source(task.source);
           if (!source)
             return tl::unexpected(std::move(source.error()));
-          return media::analyze(**source, task.settings, stop);
+          const auto how = task.source.arriving ? media::arrival::arriving : media::arrival::whole;
+          return media::analyze(**source, task.settings, stop, how);
         });
       },
       [self](encode_atom, const segment_task& task, const media::interrupt& stop) {

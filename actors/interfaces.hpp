@@ -11,6 +11,8 @@ CAF_BEGIN_TYPE_ID_BLOCK(vidpipeline, caf::first_custom_type_id)
 
 CAF_ADD_TYPE_ID(vidpipeline, (vp::bytes))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::video_status))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_run))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::time_span))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::rendition_progress))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::progress))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::video))
@@ -19,6 +21,7 @@ CAF_ADD_TYPE_ID(vidpipeline, (vp::upload_request))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::upload_state))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::chunk_ticket))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::chunk_receipt))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::arrival))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::job>))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::event))
@@ -37,12 +40,18 @@ CAF_ADD_TYPE_ID(vidpipeline, (vp::analyze_task))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_task))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::encoded_fragment))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_result))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::cell_part))
+CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::cell_part>))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::cell_order))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_order))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::fragment_wish))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_end))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_outcome))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::encoder_info))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::encoder_status))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::dispatcher_status))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::media::byte_range))
+CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::media::byte_range>))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::media::segment))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::media::segment>))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::media::init_segment))
@@ -55,6 +64,8 @@ CAF_ADD_TYPE_ID(vidpipeline, (std::vector<std::string>))
 CAF_ADD_ATOM(vidpipeline, vp, abort_atom, "abort")
 CAF_ADD_ATOM(vidpipeline, vp, ack_atom, "ack")
 CAF_ADD_ATOM(vidpipeline, vp, analyze_atom, "analyze")
+CAF_ADD_ATOM(vidpipeline, vp, arrive_atom, "arrive")
+CAF_ADD_ATOM(vidpipeline, vp, await_atom, "await")
 CAF_ADD_ATOM(vidpipeline, vp, begin_atom, "begin")
 CAF_ADD_ATOM(vidpipeline, vp, cancel_atom, "cancel")
 CAF_ADD_ATOM(vidpipeline, vp, chunk_atom, "chunk")
@@ -85,8 +96,10 @@ CAF_ADD_ATOM(vidpipeline, vp, open_atom, "open")
 CAF_ADD_ATOM(vidpipeline, vp, orphans_atom, "orphans")
 CAF_ADD_ATOM(vidpipeline, vp, outbox_atom, "outbox")
 CAF_ADD_ATOM(vidpipeline, vp, plan_atom, "plan")
+CAF_ADD_ATOM(vidpipeline, vp, preview_atom, "preview")
 CAF_ADD_ATOM(vidpipeline, vp, progress_atom, "progress")
 CAF_ADD_ATOM(vidpipeline, vp, publish_atom, "publish")
+CAF_ADD_ATOM(vidpipeline, vp, ready_atom, "ready")
 CAF_ADD_ATOM(vidpipeline, vp, register_atom, "register")
 CAF_ADD_ATOM(vidpipeline, vp, release_atom, "release")
 CAF_ADD_ATOM(vidpipeline, vp, remove_atom, "remove")
@@ -98,6 +111,9 @@ CAF_ADD_ATOM(vidpipeline, vp, status_atom, "status")
 CAF_ADD_ATOM(vidpipeline, vp, store_atom, "store")
 CAF_ADD_ATOM(vidpipeline, vp, subscribe_atom, "subscribe")
 CAF_ADD_ATOM(vidpipeline, vp, tick_atom, "tick")
+CAF_ADD_ATOM(vidpipeline, vp, want_atom, "want")
+CAF_ADD_ATOM(vidpipeline, vp, watch_atom, "watch")
+CAF_ADD_ATOM(vidpipeline, vp, wish_atom, "wish")
 CAF_ADD_ATOM(vidpipeline, vp, write_atom, "write")
 
 CAF_END_TYPE_ID_BLOCK(vidpipeline)
@@ -145,11 +161,15 @@ using catalog_actor = caf::typed_actor<
     // for one owner. `conflict` while another process's claim is live, while a start must be made alone, or when there
     // is nothing to do; the 4th start without a fragment in between ends the video as failed. Event `started`.
     caf::replies_to<claim_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
+    // The same for a video that is still being uploaded, which it stays: no start is counted. `conflict` once it is
+    // whole.
+    caf::replies_to<preview_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
     // Where the process can be reached whose claim on this video is live; empty if there is none.
     caf::replies_to<claim_atom, std::string>::with<std::string>,
     // Prolongs a claim.
     caf::replies_to<renew_atom, claim, caf::timespan>::with<void>,
-    // Gives a claim back without a result, and takes its start out of the count: `queued` again, at once.
+    // Gives a claim back without a result, and takes its start out of the count: `queued` again, at once. A video that
+    // is still being uploaded stays that.
     caf::replies_to<release_atom, claim>::with<void>,
     // Keeps what the analysis found. Fragments of another plan are forgotten.
     caf::replies_to<plan_atom, claim, media::analysis>::with<void>,
@@ -202,6 +222,11 @@ using event_hub_actor = outbox_listener::extend<
 
 // -- uploads --------------------------------------------------------------------------------------
 
+/// Whoever follows how an upload arrives.
+using arrival_listener = caf::typed_actor<
+    // What is there by now.
+    caf::reacts_to<arrive_atom, arrival>>;
+
 /// One upload's file and which bytes are present. Detached: it writes to disk.
 using upload_session_actor = caf::typed_actor<
     // Asks to write a chunk: index, and its size where it is known beforehand (else 0). `invalid_request` for an index
@@ -216,7 +241,14 @@ using upload_session_actor = caf::typed_actor<
     // The chunks that are not there yet, ascending.
     caf::replies_to<missing_atom>::with<std::vector<std::uint32_t>>,
     // Makes the source durable and queues the video. `conflict` with the missing indexes in words. Again is harmless.
-    caf::replies_to<finalize_atom>::with<video>>;
+    caf::replies_to<finalize_atom>::with<video>,
+    // Answers when all bytes from this offset on, so many, are in acknowledged chunks; with all that are there around
+    // them. Errors: `invalid_request` for bytes beyond the end, `overloaded` when the session ends before.
+    caf::replies_to<await_atom, std::uint64_t, std::uint64_t>::with<media::byte_range>,
+    // Tells `listener` what is there, now and whenever that changes, until one of the two ends.
+    caf::reacts_to<watch_atom, arrival_listener>,
+    // Somebody waits for these bytes, the first ones most of all: whoever sends chunks is told so.
+    caf::reacts_to<want_atom, std::vector<media::byte_range>>>;
 
 /// The map of open uploads.
 using session_manager_actor = caf::typed_actor<
@@ -258,8 +290,21 @@ using outbox_publisher_actor = outbox_listener::extend<
     // Whether the broker answers.
     caf::replies_to<status_atom>::with<queue_status>>;
 
-/// Starts a transcode job for each job of the queue, and watches over it.
-using job_manager_actor = job_consumer::extend<
+/// Where viewers ask for fragments that are not there.
+using wish_keeper = caf::typed_actor<
+    // This fragment is wanted, and comes before what nobody waits for. Answers at once with the wish's number. Errors:
+    // `not_found` for what will never be, `overloaded` when the viewer or the video has too many wishes, `conflict`
+    // where nobody here is at work on the video.
+    caf::replies_to<wish_atom, fragment_wish>::with<std::uint64_t>,
+    // Answers when the fragment of this wish is on disk.
+    caf::replies_to<await_atom, std::string, std::uint64_t>::with<void>,
+    // Nobody waits for it any more.
+    caf::reacts_to<abort_atom, std::string, std::uint64_t>>;
+
+/// Starts a transcode job for each job of the queue and for uploads that have come far enough, and watches over it.
+using job_manager_actor = job_consumer::extend_with<wish_keeper>::extend<
+    // The head of this upload is there, so that its job may begin; it reads what this session has.
+    caf::reacts_to<preview_atom, std::string, upload_session_actor>,
     // A transcode job ended.
     caf::reacts_to<finish_atom, job_outcome>,
     // Ends a video's job if there is one here. Answers when none of its writes can come any more.
@@ -269,14 +314,16 @@ using job_manager_actor = job_consumer::extend<
 
 /// What the dispatcher tells a job.
 using order_listener = caf::typed_actor<
-    // A segment was encoded. The job says `store` to the dispatcher when it is on disk.
+    // All that is being encoded of this video now.
+    caf::reacts_to<begin_atom, std::vector<cell_part>>,
+    // Some renditions of a segment were encoded. The job says `store` to the dispatcher when they are on disk.
     caf::reacts_to<result_atom, segment_result>,
     // A segment failed for good: video hash, its number, and why.
     caf::reacts_to<fail_atom, std::string, std::uint32_t, caf::error>>;
 
 /// One video's plan and progress: claims it, has it analyzed, has its segments encoded and stored, completes it. Tells
 /// the job manager how it ended.
-using transcode_job_actor = order_listener::extend<
+using transcode_job_actor = order_listener::extend_with<arrival_listener, wish_keeper>::extend<
     // How far it is.
     caf::replies_to<progress_atom>::with<progress>,
     // Stop: gives the claim back (true) or leaves it (false, the video is being deleted). Answers when no write can
@@ -321,7 +368,12 @@ using dispatcher_actor = caf::typed_actor<
     // Encodes these segments, fairly among all orders, adjacent ones on one encoder; tells `listener` of each. The same
     // video again replaces its order.
     caf::reacts_to<open_atom, job_order, order_listener>,
-    // A segment of this video is stored: one credit back. While none is left no further segment of it is started.
+    // The bytes of these parts of a video are there by now.
+    caf::reacts_to<ready_atom, std::string, std::vector<cell_part>>,
+    // All parts of a video that viewers wait for, the most urgent first: they come before everything else.
+    caf::reacts_to<want_atom, std::string, std::vector<cell_part>>,
+    // What was encoded of a segment of this video is stored: one credit back. While none is left no further segment of
+    // it is started.
     caf::reacts_to<store_atom, std::string, std::uint32_t>,
     // Ends an order and what runs for it. Answers when its encoders have let go.
     caf::replies_to<close_atom, std::string>::with<void>,
@@ -334,6 +386,7 @@ using dispatcher_actor = caf::typed_actor<
 CAF_BEGIN_TYPE_ID_BLOCK(vidpipeline_handles, caf::id_block::vidpipeline::end)
 
 CAF_ADD_TYPE_ID(vidpipeline_handles, (vp::outbox_listener))
+CAF_ADD_TYPE_ID(vidpipeline_handles, (vp::arrival_listener))
 CAF_ADD_TYPE_ID(vidpipeline_handles, (vp::upload_session_actor))
 CAF_ADD_TYPE_ID(vidpipeline_handles, (vp::job_consumer))
 CAF_ADD_TYPE_ID(vidpipeline_handles, (vp::order_listener))

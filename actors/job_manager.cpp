@@ -23,6 +23,8 @@ const char* to_string(job_end end) {
     return "busy";
   case job_end::put_back:
     return "put_back";
+  case job_end::not_yet:
+    return "not_yet";
   }
   return "unknown";
 }
@@ -43,6 +45,25 @@ job_manager_impl::behavior_type job_manager_state::make_behavior(job_manager_con
   self_->send(queue_, subscribe_atom_v, job_consumer{self_}, config_.concurrency);
   return {
       [this](deliver_atom, const job& what) { this->start(what); },
+      [this](preview_atom, const std::string& video_hash, const upload_session_actor& upload) {
+        preview(video_hash, upload);
+      },
+      [this](wish_atom, const fragment_wish& wish) -> caf::result<std::uint64_t> {
+        auto found = running_.find(wish.video_hash);
+        if (found == running_.end())
+          return to_caf(errc::conflict, "nobody here is at work on this video");
+        return self_->delegate(found->second.actor, wish_atom_v, wish);
+      },
+      [this](await_atom, const std::string& video_hash, std::uint64_t wish) -> caf::result<void> {
+        auto found = running_.find(video_hash);
+        if (found == running_.end())
+          return caf::unit; // it has ended, and the disk tells how
+        return self_->delegate(found->second.actor, await_atom_v, video_hash, wish);
+      },
+      [this](abort_atom, const std::string& video_hash, std::uint64_t wish) {
+        if (auto found = running_.find(video_hash); found != running_.end())
+          self_->send(found->second.actor, abort_atom_v, video_hash, wish);
+      },
       [this](finish_atom, const job_outcome& outcome) { finish(outcome); },
       [this](cancel_atom, const std::string& video_hash) { return cancel(video_hash); },
       [this](drain_atom) { return drain(); },
@@ -59,15 +80,29 @@ void job_manager_state::start(const job& what) {
     later(what.id, caf::timespan::zero(), "the server stops");
     return;
   }
-  if (auto found = running_.find(what.video_hash); found != running_.end()) {
+  not_before_whole_.erase(what.video_hash);
+  auto found = running_.find(what.video_hash);
+  if (found == running_.end())
+    run(what.video_hash, what.id, {});
+  else if (found->second.id == 0)
+    found->second.id = what.id; // it has begun as an upload's, and sees by itself that that is whole
+  else if (found->second.id != what.id)
     // The same delivery twice has one answer, which comes when its job ends.
-    if (found->second.id != what.id)
-      later(what.id, config_.busy_wait, "a job for this video is running");
-    return;
-  }
-  auto actor = start_(what.video_hash, finish_listener{self_});
+    later(what.id, config_.busy_wait, "a job for this video is running");
+}
+
+/// Said again with every chunk.
+void job_manager_state::preview(const std::string& video_hash, const upload_session_actor& upload) {
+  auto previews = std::count_if(running_.begin(), running_.end(), [](const auto& x) { return x.second.id == 0; });
+  if (!draining_ && !running_.contains(video_hash) && !not_before_whole_.contains(video_hash)
+      && previews < config_.previews)
+    run(video_hash, 0, upload);
+}
+
+void job_manager_state::run(const std::string& video_hash, std::uint64_t id, const upload_session_actor& upload) {
+  auto actor = start_(video_hash, upload, finish_listener{self_});
   self_->monitor(actor);
-  running_[what.video_hash] = {what.id, actor};
+  running_[video_hash] = {id, actor};
   config_.metrics->jobs_running.Set(static_cast<double>(running_.size()));
 }
 
@@ -93,15 +128,33 @@ void job_manager_state::finish(const job_outcome& outcome) {
   config_.metrics->jobs(to_string(outcome.end)).Increment();
   spdlog::log(outcome.end == job_end::busy ? spdlog::level::debug : spdlog::level::info, "job of {}: {} {}",
               outcome.video_hash, to_string(outcome.end), outcome.reason);
-  if (outcome.end == job_end::busy)
-    later(id, config_.busy_wait, outcome.reason);
-  else if (outcome.end == job_end::put_back)
-    later(id, draining_ ? caf::timespan::zero() : config_.put_back_wait, outcome.reason);
-  else if (outcome.end == job_end::failed)
-    self_->send(queue_, dead_atom_v, id, outcome.reason);
-  else
-    self_->send(queue_, ack_atom_v, id);
+  constexpr std::size_t remembered = 10'000;
+  if (outcome.end == job_end::not_yet && not_before_whole_.size() < remembered)
+    not_before_whole_.insert(outcome.video_hash);
+  if (id != 0)
+    answer(id, outcome);
   remove(found);
+}
+
+void job_manager_state::answer(std::uint64_t id, const job_outcome& outcome) {
+  switch (outcome.end) {
+  case job_end::busy:
+    later(id, config_.busy_wait, outcome.reason);
+    break;
+  case job_end::put_back:
+    later(id, draining_ ? caf::timespan::zero() : config_.put_back_wait, outcome.reason);
+    break;
+  case job_end::not_yet: // it is whole by now
+    later(id, caf::timespan::zero(), outcome.reason);
+    break;
+  case job_end::failed:
+    self_->send(queue_, dead_atom_v, id, outcome.reason);
+    break;
+  case job_end::completed:
+  case job_end::cancelled:
+    self_->send(queue_, ack_atom_v, id);
+    break;
+  }
 }
 
 void job_manager_state::handle_down(const caf::actor_addr& whom) {
@@ -113,7 +166,9 @@ void job_manager_state::handle_down(const caf::actor_addr& whom) {
   auto id = found->second.id;
   config_.metrics->jobs("crashed").Increment();
   spdlog::error("job of {} ended without an outcome", hash);
-  if (found->second.cancelled) {
+  if (id == 0) {
+    not_before_whole_.insert(hash); // the next one would end so too
+  } else if (found->second.cancelled) {
     self_->send(queue_, ack_atom_v, id);
   } else {
     auto wait = config_.crash_wait;
@@ -125,6 +180,7 @@ void job_manager_state::handle_down(const caf::actor_addr& whom) {
 }
 
 caf::result<void> job_manager_state::cancel(const std::string& video_hash) {
+  not_before_whole_.erase(video_hash);
   auto found = running_.find(video_hash);
   if (found == running_.end())
     return caf::unit;
@@ -161,7 +217,8 @@ void job_manager_state::drop_all() {
   while (!running_.empty()) {
     auto job = remove(running_.begin());
     self_->send_exit(job.actor, caf::exit_reason::kill);
-    later(job.id, caf::timespan::zero(), "the server stops");
+    if (job.id != 0)
+      later(job.id, caf::timespan::zero(), "the server stops");
   }
 }
 

@@ -10,17 +10,21 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 namespace vp {
 
-/// Starts the job of a video; the job tells the listener how it ended.
-using job_starter = std::function<transcode_job_actor(const std::string& video_hash, const finish_listener&)>;
+/// Starts the job of a video, or of an upload, whose session it gets then; the job tells the listener how it ended.
+using job_starter = std::function<transcode_job_actor(const std::string& video_hash, const upload_session_actor& upload,
+                                                      const finish_listener&)>;
 
 struct job_manager_config {
   /// Jobs at once. More than there are encoders, so that one always has segments to give them.
   std::uint32_t concurrency = 4;
+  /// Jobs of uploads at once, besides those.
+  std::uint32_t previews = 4;
   /// Until a job is tried again whose video another process works on, or that waits for its turn.
   caf::timespan busy_wait = std::chrono::seconds(2);
   /// Until a job is tried again that could not go on.
@@ -38,6 +42,9 @@ using job_manager_impl = job_manager_actor::extend<caf::reacts_to<tick_atom>>;
 
 /// One transcode job a video, as many as there is credit for. Each delivery of the queue ends with one answer to it:
 /// `ack` when there is nothing left to do, `dead` when the video can't be done, else `later`.
+///
+/// The job of an upload begins before there is a delivery. The one that comes when the upload is whole is answered when
+/// that job ends.
 class job_manager_state {
 public:
   static constexpr const char* name = "job manager";
@@ -50,7 +57,7 @@ public:
 
 private:
   struct running_job {
-    std::uint64_t id = 0; ///< the queue's
+    std::uint64_t id = 0; ///< the queue's; 0 while there is none
     transcode_job_actor actor;
     bool cancelled = false;
   };
@@ -58,6 +65,9 @@ private:
   using running_jobs = std::map<std::string, running_job>;
 
   void start(const job& what);
+  void preview(const std::string& video_hash, const upload_session_actor& upload);
+  void run(const std::string& video_hash, std::uint64_t id, const upload_session_actor& upload);
+  void answer(std::uint64_t id, const job_outcome& outcome);
   void finish(const job_outcome& outcome);
   void handle_down(const caf::actor_addr& whom);
   caf::result<void> cancel(const std::string& video_hash);
@@ -72,6 +82,7 @@ private:
   job_starter start_;
   running_jobs running_;                         ///< by video
   std::map<std::string, std::uint32_t> crashes_; ///< in a row, by video
+  std::set<std::string> not_before_whole_;       ///< uploads whose jobs could do nothing
   std::vector<caf::response_promise> drainers_;
   bool draining_ = false;
 };

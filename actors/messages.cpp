@@ -28,6 +28,11 @@ const char* to_string(video_status status) noexcept {
   return "unknown";
 }
 
+bool is_playable(video_status status, const progress& now) noexcept {
+  return status == video_status::completed
+         || (status != video_status::failed && !now.phase.empty() && now.phase != "analyzing");
+}
+
 std::optional<video_status> parse_status(std::string_view text) noexcept {
   for (auto& [value, name] : status_names)
     if (text == name)

@@ -26,13 +26,31 @@ enum class video_status : std::uint8_t { uploading, queued, processing, complete
 const char* to_string(video_status status) noexcept;
 std::optional<video_status> parse_status(std::string_view text) noexcept;
 
+/// Segments with adjacent numbers.
+struct segment_run {
+  std::uint32_t first = 0;
+  std::uint32_t last = 0;
+
+  friend bool operator==(const segment_run&, const segment_run&) = default;
+};
+
 /// How far one rendition is.
 struct rendition_progress {
   std::string name; ///< `720p`, `audio`
   std::uint32_t done = 0;
   std::uint32_t total = 0;
+  std::vector<segment_run> ready;     ///< what is there
+  std::vector<std::uint32_t> running; ///< what is being encoded
 
   friend bool operator==(const rendition_progress&, const rendition_progress&) = default;
+};
+
+/// A part of the timeline, in seconds.
+struct time_span {
+  double from = 0;
+  double to = 0;
+
+  friend bool operator==(const time_span&, const time_span&) = default;
 };
 
 /// How far a job is. `eta_seconds` is below 0 while there is nothing to base it on.
@@ -42,9 +60,13 @@ struct progress {
   std::uint32_t segments_total = 0;
   std::vector<rendition_progress> renditions;
   double eta_seconds = -1;
+  std::vector<time_span> arrived; ///< of an upload: what the server has the bytes of
 
   friend bool operator==(const progress&, const progress&) = default;
 };
+
+/// Whether there are manifests, so that a video can be watched, though not all of it may be there.
+bool is_playable(video_status status, const progress& now) noexcept;
 
 /// One video as the catalog knows it.
 struct video {
@@ -61,6 +83,7 @@ struct video {
   video_status status = video_status::uploading;
   std::string error;          ///< why it failed, or a warning about a completed one; for people
   std::uint32_t attempts = 0; ///< starts since a fragment was last stored
+  std::uint32_t uploads = 0;  ///< how often its upload was begun anew: what was made of an earlier one is another thing
   int width = 0;              ///< upright, square pixels; 0 while unknown and for audio alone
   int height = 0;
   double duration = 0; ///< seconds
@@ -112,8 +135,17 @@ struct chunk_receipt {
   std::uint64_t chunk_size = 0; ///< bytes of this chunk
   std::uint32_t received_chunks = 0;
   std::uint32_t total_chunks = 0;
+  std::vector<std::uint32_t> wanted_chunks; ///< missing ones that somebody waits for, the most urgent first
 
   friend bool operator==(const chunk_receipt&, const chunk_receipt&) = default;
+};
+
+/// What of an upload is there.
+struct arrival {
+  std::vector<media::byte_range> present; ///< ascending, with gaps between them
+  bool whole = false;                     ///< and finalized: no byte is missing, and the video is queued
+
+  friend bool operator==(const arrival&, const arrival&) = default;
 };
 
 // -- queue and events -----------------------------------------------------------------------------
@@ -215,6 +247,7 @@ struct source_ref {
   std::string path; ///< on the server
   std::uint64_t size = 0;
   std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
+  bool arriving = false;     ///< is still being uploaded when the job begins: what is not there yet is waited for
 
   friend bool operator==(const source_ref&, const source_ref&) = default;
 };
@@ -224,7 +257,18 @@ struct analyze_task {
   media::encode_settings settings;
 };
 
-/// One segment of the timeline for a set of renditions (ids); all of the plan's when empty.
+/// Some renditions of a plan: a bit for each, in the plan's order, and behind them one for the poster.
+using rendition_bits = std::uint32_t;
+
+/// Some renditions of one cell.
+struct cell_part {
+  std::uint32_t segment = 0;
+  rendition_bits renditions = 0;
+
+  friend bool operator==(const cell_part&, const cell_part&) = default;
+};
+
+/// One segment of the timeline for a set of renditions (ids).
 struct segment_task {
   source_ref source;
   media::plan plan;
@@ -248,16 +292,35 @@ struct segment_result {
   std::uint64_t decoded_frames = 0; ///< that it took, with those that a seek threw away
 };
 
+/// What is still to be made of one cell.
+struct cell_order {
+  media::segment cell;
+  rendition_bits wanted = 0;
+  rendition_bits ready = ~rendition_bits{0}; ///< those whose source bytes are there
+};
+
 /// What a job wants encoded. A job opens this once with the dispatcher and gets its results as they come.
 struct job_order {
   source_ref source;
   media::plan plan;
-  std::vector<media::segment> cells; ///< still to do, in presentation order
+  std::vector<cell_order> cells; ///< in presentation order
+  std::vector<cell_part> wishes; ///< what comes before all else, the most urgent first
 };
 
-enum class job_end : std::uint8_t { completed, failed, cancelled, busy, put_back };
+/// A fragment that a viewer has asked for and that is not there.
+struct fragment_wish {
+  std::string video_hash;
+  std::string rendition; ///< id
+  std::uint32_t segment = 0;
+  std::string viewer; ///< tells one from the other; for people
 
-/// How a transcode job ended, for whoever started it. `busy`: another owner's claim is live.
+  friend bool operator==(const fragment_wish&, const fragment_wish&) = default;
+};
+
+enum class job_end : std::uint8_t { completed, failed, cancelled, busy, put_back, not_yet };
+
+/// How a transcode job ended, for whoever started it. `busy`: another owner's claim is live. `not_yet`: nothing can be
+/// done before the upload is whole.
 struct job_outcome {
   std::string video_hash;
   job_end end = job_end::completed;
@@ -294,21 +357,32 @@ struct dispatcher_status {
 // -- serialization --------------------------------------------------------------------------------
 
 template <class I>
+typename I::result_type inspect(I& f, segment_run& x) {
+  return f(caf::meta::type_name("vp::segment_run"), x.first, x.last);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, time_span& x) {
+  return f(caf::meta::type_name("vp::time_span"), x.from, x.to);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, rendition_progress& x) {
-  return f(caf::meta::type_name("vp::rendition_progress"), x.name, x.done, x.total);
+  return f(caf::meta::type_name("vp::rendition_progress"), x.name, x.done, x.total, x.ready, x.running);
 }
 
 template <class I>
 typename I::result_type inspect(I& f, progress& x) {
   return f(caf::meta::type_name("vp::progress"), x.phase, x.segments_done, x.segments_total, x.renditions,
-           x.eta_seconds);
+           x.eta_seconds, x.arrived);
 }
 
 template <class I>
 typename I::result_type inspect(I& f, video& x) {
   return f(caf::meta::type_name("vp::video"), x.id, x.hash, x.title, x.description, x.mime_type, x.fingerprint,
-           x.file_size, x.total_chunks, x.received_chunks, x.chunk_size, x.status, x.error, x.attempts, x.width,
-           x.height, x.duration, x.codec, x.actual_mime_type, x.has_poster, x.progress, x.created_at, x.updated_at);
+           x.file_size, x.total_chunks, x.received_chunks, x.chunk_size, x.status, x.error, x.attempts, x.uploads,
+           x.width, x.height, x.duration, x.codec, x.actual_mime_type, x.has_poster, x.progress, x.created_at,
+           x.updated_at);
 }
 
 template <class I>
@@ -330,7 +404,12 @@ typename I::result_type inspect(I& f, chunk_ticket& x) {
 template <class I>
 typename I::result_type inspect(I& f, chunk_receipt& x) {
   return f(caf::meta::type_name("vp::chunk_receipt"), x.video_hash, x.chunk_index, x.chunk_size, x.received_chunks,
-           x.total_chunks);
+           x.total_chunks, x.wanted_chunks);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, arrival& x) {
+  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole);
 }
 
 template <class I>
@@ -380,7 +459,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.arriving);
 }
 
 template <class I>
@@ -404,8 +483,23 @@ typename I::result_type inspect(I& f, segment_result& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, cell_part& x) {
+  return f(caf::meta::type_name("vp::cell_part"), x.segment, x.renditions);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, cell_order& x) {
+  return f(caf::meta::type_name("vp::cell_order"), x.cell, x.wanted, x.ready);
+}
+
+template <class I>
+typename I::result_type inspect(I& f, fragment_wish& x) {
+  return f(caf::meta::type_name("vp::fragment_wish"), x.video_hash, x.rendition, x.segment, x.viewer);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, job_order& x) {
-  return f(caf::meta::type_name("vp::job_order"), x.source, x.plan, x.cells);
+  return f(caf::meta::type_name("vp::job_order"), x.source, x.plan, x.cells, x.wishes);
 }
 
 template <class I>
@@ -432,8 +526,14 @@ typename I::result_type inspect(I& f, dispatcher_status& x) {
 namespace media {
 
 template <class I>
+typename I::result_type inspect(I& f, byte_range& x) {
+  return f(caf::meta::type_name("vp::media::byte_range"), x.begin, x.end);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, segment& x) {
-  return f(caf::meta::type_name("vp::media::segment"), x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end);
+  return f(caf::meta::type_name("vp::media::segment"), x.number, x.start, x.end, x.frames, x.audio_start, x.audio_end,
+           x.video_bytes, x.audio_bytes);
 }
 
 template <class I>
@@ -443,7 +543,7 @@ typename I::result_type inspect(I& f, init_segment& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, encode_settings& x) {
-  return f(caf::meta::type_name("vp::media::encode_settings"), x.encoder, x.preset, x.crf);
+  return f(caf::meta::type_name("vp::media::encode_settings"), x.encoder, x.preset, x.crf, x.salt);
 }
 
 /// A plan travels as the JSON text in which it is also kept: one spelling of it is enough.
@@ -467,7 +567,7 @@ typename I::result_type inspect(I& f, plan& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, analysis& x) {
-  return f(caf::meta::type_name("vp::media::analysis"), x.plan, x.segments, x.inits, x.poster);
+  return f(caf::meta::type_name("vp::media::analysis"), x.plan, x.segments, x.inits);
 }
 
 } // namespace media

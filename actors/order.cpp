@@ -9,137 +9,193 @@
 
 namespace vp {
 
-order::order(job_order what) : what_(std::move(what)), entries_(what_.cells.size()), waiting_(what_.cells.size()) {}
+order::order(job_order what) : what_(std::move(what)), entries_(what_.cells.size()), wishes_(std::move(what_.wishes)) {
+  for (std::size_t i = 0; i < what_.plan.renditions.size(); ++i)
+    if (what_.plan.renditions[i].kind == media::media_kind::video)
+      videos_ |= rendition_bits{1} << i;
+  for (std::size_t i = 0; i < entries_.size(); ++i)
+    change(i, [&](entry& x) {
+      x.waiting = what_.cells[i].wanted;
+      x.ready = what_.cells[i].ready;
+    });
+}
 
-bool order::available(std::size_t index, encoder_id encoder, bool alone) const {
+template <class F>
+void order::change(std::size_t index, F how) {
+  auto& x = entries_[index];
+  auto count = [&](std::size_t by) {
+    waiting_ += x.open() != 0 ? by : 0;
+    suspects_ += x.open() != 0 && x.crashes > 0 ? by : 0;
+  };
+  count(static_cast<std::size_t>(-1));
+  how(x);
+  count(1);
+}
+
+rendition_bits order::available(std::size_t index, encoder_id encoder, bool alone) const {
   const auto& x = entries_[index];
-  return x.state == state::waiting && x.crashes == 0 && (alone || x.avoid != encoder);
+  return x.crashes == 0 && (alone || x.avoid != encoder) ? x.open() : 0;
 }
 
 /// Cells are in presentation order, so their numbers rise.
 std::optional<std::size_t> order::find(std::uint32_t number) const {
   auto found = std::lower_bound(what_.cells.begin(), what_.cells.end(), number,
-                                [](const media::segment& cell, std::uint32_t x) { return cell.number < x; });
-  if (found == what_.cells.end() || found->number != number)
+                                [](const cell_order& x, std::uint32_t wanted) { return x.cell.number < wanted; });
+  if (found == what_.cells.end() || found->cell.number != number)
     return std::nullopt;
   return static_cast<std::size_t>(found - what_.cells.begin());
 }
 
 bool order::belongs_to_somebody(std::size_t index) const {
-  auto number = what_.cells[index].number;
+  auto number = cell(index).number;
   return std::any_of(stands_.begin(), stands_.end(), [number](const auto& x) { return x.second == number; });
 }
 
-std::optional<std::size_t> order::adjacent(encoder_id encoder, bool alone) const {
+std::optional<order::part> order::adjacent(encoder_id encoder, bool alone) const {
   auto at = stands_.find(encoder);
   if (at == stands_.end())
     return std::nullopt;
-  auto index = find(at->second);
-  return index && available(*index, encoder, alone) ? index : std::nullopt;
+  if (auto index = find(at->second))
+    if (auto bits = available(*index, encoder, alone))
+      return part{*index, bits};
+  return std::nullopt;
 }
 
-std::optional<std::size_t> order::next(encoder_id encoder, bool alone, bool fresh) const {
+std::optional<order::part> order::wished(encoder_id encoder, bool alone) const {
+  for (const auto& wish : wishes_)
+    if (auto index = find(wish.segment))
+      if (auto bits = available(*index, encoder, alone) & wish.renditions)
+        return part{*index, bits};
+  return std::nullopt;
+}
+
+bool order::has_wishes() const {
+  return std::any_of(wishes_.begin(), wishes_.end(), [this](const cell_part& wish) {
+    auto index = find(wish.segment);
+    return index && (entries_[*index].open() & wish.renditions) != 0;
+  });
+}
+
+std::vector<cell_part> order::running_parts() const {
+  std::vector<cell_part> parts;
+  for (std::size_t i = 0; i < entries_.size(); ++i)
+    if (entries_[i].running != 0)
+      parts.push_back({cell(i).number, entries_[i].running});
+  return parts;
+}
+
+std::optional<order::part> order::next(encoder_id encoder, bool alone, bool fresh) const {
   if (fresh && suspects_ > 0)
     for (std::size_t i = 0; i < entries_.size(); ++i)
-      if (entries_[i].state == state::waiting && entries_[i].crashes > 0)
-        return i;
+      if (entries_[i].crashes > 0 && entries_[i].open() != 0)
+        return part{i, entries_[i].open()};
   if (auto own = adjacent(encoder, alone))
     return own;
+  auto from = [&](std::size_t index) { return part{index, available(index, encoder, alone)}; };
   std::optional<std::size_t> unclaimed;
   std::pair<std::size_t, std::size_t> longest{0, 0};
   for (std::size_t begin = 0, end = 0; begin < entries_.size(); begin = end) {
     end = begin + 1;
-    if (!available(begin, encoder, alone))
+    if (available(begin, encoder, alone) == 0)
       continue;
-    while (end < entries_.size() && available(end, encoder, alone) && !entries_[end].given_back
-           && what_.cells[end].number == what_.cells[end - 1].number + 1)
+    while (end < entries_.size() && available(end, encoder, alone) != 0 && !entries_[end].given_back
+           && cell(end).number == cell(end - 1).number + 1)
       ++end;
     if (belongs_to_somebody(begin)) {
       if (end - begin > longest.second - longest.first)
         longest = {begin, end};
     } else if (entries_[begin].given_back) {
-      return begin;
+      return from(begin);
     } else if (!unclaimed) {
       unclaimed = begin;
     }
   }
   if (unclaimed)
-    return unclaimed;
+    return from(*unclaimed);
   auto length = longest.second - longest.first;
   if (length == 0 || (length < worth_a_seek && known_.contains(encoder)))
     return std::nullopt;
-  return middle(longest.first, longest.second);
+  return from(middle(longest.first, longest.second));
 }
 
 std::size_t order::middle(std::size_t begin, std::size_t end) const {
   double total = 0;
   for (auto i = begin; i < end; ++i)
-    total += seconds_of(what_.plan, what_.cells[i]);
+    total += seconds_of(what_.plan, cell(i));
   auto best = begin;
   auto nearest = std::numeric_limits<double>::max();
-  double before = seconds_of(what_.plan, what_.cells[begin]);
+  double before = seconds_of(what_.plan, cell(begin));
   for (auto i = begin + 1; i < end; ++i) {
     if (auto off = std::abs(before - total / 2); off < nearest) {
       nearest = off;
       best = i;
     }
-    before += seconds_of(what_.plan, what_.cells[i]);
+    before += seconds_of(what_.plan, cell(i));
   }
   return best;
 }
 
-void order::started(std::size_t index, encoder_id encoder) {
-  entries_[index].state = state::running;
-  --waiting_;
-  suspects_ -= entries_[index].crashes > 0 ? 1 : 0;
+void order::arrived(const std::vector<cell_part>& parts) {
+  for (const auto& what : parts)
+    if (auto index = find(what.segment))
+      change(*index, [&](entry& x) { x.ready |= what.renditions; });
+}
+
+void order::started(const part& what, encoder_id encoder) {
+  change(what.index, [&](entry& x) {
+    x.waiting &= ~what.renditions;
+    x.running |= what.renditions;
+  });
   ++running_;
-  stands_[encoder] = what_.cells[index].number + 1;
+  if ((what.renditions & videos_) != 0)
+    stands_[encoder] = cell(what.index).number + 1;
   known_.insert(encoder);
 }
 
-void order::encoded(std::size_t index) {
-  entries_[index].state = state::encoded;
+void order::encoded(const part& what) {
+  auto& x = entries_[what.index];
+  x.running &= ~what.renditions;
+  ++x.encoded;
   --running_;
   ++encoded_;
 }
 
 void order::stored(std::uint32_t number) {
-  if (auto index = find(number); index && entries_[*index].state == state::encoded) {
-    entries_[*index].state = state::stored;
+  if (auto index = find(number); index && entries_[*index].encoded > 0) {
+    --entries_[*index].encoded;
     --encoded_;
   }
 }
 
-void order::wait_again(std::size_t index, encoder_id encoder) {
-  entries_[index].state = state::waiting;
-  entries_[index].given_back = true;
+void order::wait_again(const part& what, encoder_id encoder) {
+  change(what.index, [&](entry& x) {
+    x.waiting |= what.renditions;
+    x.running &= ~what.renditions;
+    x.given_back = true;
+  });
   --running_;
-  ++waiting_;
-  suspects_ += entries_[index].crashes > 0 ? 1 : 0;
   left(encoder);
 }
 
-std::uint32_t order::failed(std::size_t index, encoder_id encoder) {
-  wait_again(index, encoder);
-  entries_[index].avoid = encoder;
-  return ++entries_[index].failures;
+std::uint32_t order::failed(const part& what, encoder_id encoder) {
+  wait_again(what, encoder);
+  entries_[what.index].avoid = encoder;
+  return ++entries_[what.index].failures;
 }
 
-std::uint32_t order::lost(std::size_t index, encoder_id encoder) {
-  wait_again(index, encoder);
-  return ++entries_[index].losses;
+std::uint32_t order::lost(const part& what, encoder_id encoder) {
+  wait_again(what, encoder);
+  return ++entries_[what.index].losses;
 }
 
-std::uint32_t order::crashed(std::size_t index, encoder_id encoder) {
-  auto crashes = ++entries_[index].crashes;
-  wait_again(index, encoder);
-  return crashes;
+std::uint32_t order::crashed(const part& what, encoder_id encoder) {
+  change(what.index, [](entry& x) { ++x.crashes; });
+  wait_again(what, encoder);
+  return entries_[what.index].crashes;
 }
 
 void order::give_up(std::size_t index) {
-  entries_[index].state = state::given_up;
-  --waiting_;
-  suspects_ -= entries_[index].crashes > 0 ? 1 : 0;
+  change(index, [](entry& x) { x.given_up = true; });
 }
 
 void order::left(encoder_id encoder) {

@@ -14,7 +14,8 @@ namespace vp {
 /// Names an encoder for as long as the dispatcher knows it.
 using encoder_id = std::uint64_t;
 
-/// One video's segments as they are dealt out to encoders.
+/// One video's segments as they are dealt out to encoders, each for a set of renditions. What viewers wait for goes
+/// before everything else, in the order of their wishes and a rendition at a time. The rest of a segment is one task.
 ///
 /// A segment is cheapest on the encoder that did the one before it, for its decoder stands at the right place; anywhere
 /// else the encoder seeks, and decodes up to a whole group of pictures for nothing. So waiting segments are seen as
@@ -24,37 +25,54 @@ using encoder_id = std::uint64_t;
 ///   2. the segment at which its own decoder stands;
 ///   3. the start of a run that belongs to nobody, first of all one that was given back;
 ///   4. the middle of the longest run. An encoder that is new here does so whatever the run's length, so that two
-///   encoders
-///      each do one contiguous half; an encoder that has been here only where enough is left to be worth another seek.
+///   encoders each do one contiguous half; an encoder that has been here only where enough is left to be worth another
+///   seek.
 class order {
 public:
   /// Runs shorter than this are left to the encoder that stands at their start.
   static constexpr std::size_t worth_a_seek = 3;
 
+  /// What an encoder is given: some renditions of the cell with this index.
+  struct part {
+    std::size_t index = 0;
+    rendition_bits renditions = 0;
+
+    friend bool operator==(const part&, const part&) = default;
+  };
+
   order() = default;
   explicit order(job_order what);
 
-  /// The segment that this encoder should do next, as an index for the other calls. `alone`: there is no other encoder,
-  /// so it also gets what it has just failed at. `fresh`: its process has done nothing yet.
-  std::optional<std::size_t> next(encoder_id encoder, bool alone, bool fresh = false) const;
+  /// What this encoder should do next where nobody waits for anything. `alone`: there is no other encoder, so it also
+  /// gets what it has just failed at. `fresh`: its process has done nothing yet.
+  std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
+
+  /// The most urgent of what viewers wait for.
+  std::optional<part> wished(encoder_id encoder, bool alone) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
-  std::optional<std::size_t> adjacent(encoder_id encoder, bool alone) const;
+  std::optional<part> adjacent(encoder_id encoder, bool alone) const;
 
-  void started(std::size_t index, encoder_id encoder);
-  void encoded(std::size_t index);
+  /// From now on these are what viewers wait for.
+  void wish(std::vector<cell_part> wishes) { wishes_ = std::move(wishes); }
+
+  /// The bytes of these are there.
+  void arrived(const std::vector<cell_part>& parts);
+
+  void started(const part& what, encoder_id encoder);
+  void encoded(const part& what);
   void stored(std::uint32_t number);
 
-  /// Waits again, after the encoder failed at it; answers how often that happened by now.
-  std::uint32_t failed(std::size_t index, encoder_id encoder);
+  /// Waits again, after the encoder failed at it; answers how often that happened by now to this segment.
+  std::uint32_t failed(const part& what, encoder_id encoder);
 
-  /// Waits again, after its encoder was lost; answers how often that happened by now.
-  std::uint32_t lost(std::size_t index, encoder_id encoder);
+  /// Waits again, after its encoder was lost; answers how often that happened by now to this segment.
+  std::uint32_t lost(const part& what, encoder_id encoder);
 
   /// Waits again, for a fresh encoder, after its encoder's process died of it; answers how often that happened by now.
-  std::uint32_t crashed(std::size_t index, encoder_id encoder);
+  std::uint32_t crashed(const part& what, encoder_id encoder);
 
-  /// Will not be tried again.
+  /// The segment will not be tried again.
   void give_up(std::size_t index);
 
   /// This encoder's decoder is no longer here.
@@ -62,36 +80,52 @@ public:
 
   const source_ref& source() const { return what_.source; }
   const media::plan& plan() const { return what_.plan; }
-  const media::segment& cell(std::size_t index) const { return what_.cells[index]; }
+  const media::segment& cell(std::size_t index) const { return what_.cells[index].cell; }
 
-  /// All that wait, and those of them that a fresh encoder must do.
+  /// Segments that can be given out, all and those that a fresh encoder must do.
   std::size_t waiting() const { return waiting_; }
   std::size_t waiting_for_fresh() const { return suspects_; }
+  /// Whether viewers wait for anything that can be given out.
+  bool has_wishes() const;
+  /// Tasks.
   std::size_t running() const { return running_; }
+  std::vector<cell_part> running_parts() const;
 
-  /// Segments that were started and are not stored: what the order holds in memory.
+  /// Tasks that were started and whose results are not stored: what the order holds in memory.
   std::size_t unstored() const { return running_ + encoded_; }
 
 private:
-  enum class state : std::uint8_t { waiting, running, encoded, stored, given_up };
-
   struct entry {
-    order::state state = order::state::waiting;
+    rendition_bits waiting = 0;
+    rendition_bits ready = 0; ///< of all renditions: the source's bytes are there
+    rendition_bits running = 0;
+    std::uint32_t encoded = 0; ///< tasks whose results are not stored
     bool given_back = false;
+    bool given_up = false;
     encoder_id avoid = 0; ///< failed at it last; 0 is nobody
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
     std::uint32_t crashes = 0;
+
+    /// What can be given out.
+    rendition_bits open() const { return given_up ? 0 : waiting & ready; }
   };
 
-  bool available(std::size_t index, encoder_id encoder, bool alone) const;
+  /// What of this cell this encoder may be given.
+  rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;
   std::optional<std::size_t> find(std::uint32_t number) const;
   bool belongs_to_somebody(std::size_t index) const;
   std::size_t middle(std::size_t begin, std::size_t end) const;
-  void wait_again(std::size_t index, encoder_id encoder);
+  void wait_again(const part& what, encoder_id encoder);
+
+  /// Changes an entry, and the counts with it.
+  template <class F>
+  void change(std::size_t index, F how);
 
   job_order what_;
-  std::vector<entry> entries_;                 ///< in step with `what_.cells`
+  std::vector<entry> entries_; ///< in step with `what_.cells`
+  std::vector<cell_part> wishes_;
+  rendition_bits videos_ = 0;                  ///< the renditions that need a decoder for pictures
   std::map<encoder_id, std::uint32_t> stands_; ///< the segment number at which each decoder stands
   std::set<encoder_id> known_;                 ///< have been here
   std::size_t waiting_ = 0;

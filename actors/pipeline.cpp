@@ -37,9 +37,10 @@ std::string owner_name() {
 /// How a job's actors come to be.
 job_starter starter(caf::actor_system& system, const data_folder& folder, const transcode_job_config& settings,
                     const catalog_actor& catalog, const dispatcher_actor& dispatcher) {
-  return [=, &system, count = 0U](const std::string& hash,
+  return [=, &system, count = 0U](const std::string& hash, const upload_session_actor& upload,
                                   const finish_listener& listener) mutable -> transcode_job_actor {
     auto config = settings;
+    config.upload = upload;
     config.owner += fmt::format("/{}", ++count);
     config.video_hash = hash;
     config.source_path = folder.source(hash);
@@ -127,7 +128,10 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   self.events_ = system.spawn(event_hub, hub);
   self.start_queue(config, folder, storage);
 
-  self.start_encoders(config, transcoding);
+  dispatcher_config dispatch;
+  dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
+  dispatch.metrics = transcoding;
+  self.dispatcher_ = system.spawn(vp::dispatcher, dispatch);
 
   transcode_job_config job;
   job.owner = self.owner_;
@@ -150,6 +154,7 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
   sessions.upload_expiry = config.upload_expiry;
   sessions.metrics = storage;
   self.sessions_ = system.spawn<caf::detached>(session_manager, sessions);
+  self.start_encoders(config, dispatch);
   self.watcher_ =
       system.spawn(watcher, self.core(), caf::actor_cast<caf::actor_addr>(self.publisher_), config.on_failure);
   return made;
@@ -158,17 +163,14 @@ result<std::unique_ptr<pipeline>> pipeline::start(caf::actor_system& system, con
 pipeline::pipeline(caf::actor_system& system, folder_lock lock)
     : system_(system), lock_(std::move(lock)), owner_(owner_name()) {}
 
-void pipeline::start_encoders(const pipeline_config& config, const std::shared_ptr<transcode_metrics>& metrics) {
-  dispatcher_config dispatch;
-  dispatch.segment_timeout = config.segment_timeout + std::chrono::seconds(30);
-  dispatch.metrics = metrics;
-  dispatcher_ = system_.spawn(vp::dispatcher, dispatch);
+void pipeline::start_encoders(const pipeline_config& config, const dispatcher_config& dispatch) {
   encoder_config encoding;
   encoding.segment_timeout = config.segment_timeout;
   reader_ = system_.spawn<caf::detached>(source_reader);
   node_gate_config gate;
   gate.dispatcher = dispatcher_;
   gate.slot.reader = reader_;
+  gate.slot.sessions = sessions_;
   gate.slot.dispatcher = dispatcher_;
   constexpr std::chrono::seconds sooner{10};
   gate.slot.task_limits = {dispatch.segment_timeout - sooner, dispatch.analyze_timeout - sooner};

@@ -20,8 +20,8 @@
 
 namespace vp {
 
+struct dispatcher_config;
 class storage_metrics;
-class transcode_metrics;
 
 struct pipeline_config {
   std::filesystem::path data = "data";
@@ -69,13 +69,14 @@ public:
   const session_manager_actor& sessions() const { return sessions_; }
   const event_hub_actor& events() const { return events_; }
   const job_queue_actor& queue() const { return queue_; }
+  const job_manager_actor& jobs() const { return jobs_; }
   const dispatcher_actor& dispatcher() const { return dispatcher_; }
   const node_gate_actor& gate() const { return gate_; }
 
 private:
   pipeline(caf::actor_system& system, folder_lock lock);
 
-  void start_encoders(const pipeline_config& config, const std::shared_ptr<transcode_metrics>& metrics);
+  void start_encoders(const pipeline_config& config, const dispatcher_config& dispatch);
   void start_queue(const pipeline_config& config, const data_folder& folder,
                    const std::shared_ptr<storage_metrics>& metrics);
 

@@ -42,14 +42,70 @@ result<void> write_head(const segmenter_state& state, const media::analysis& wha
   for (const auto& init : what.inits)
     if (auto written = write_file_atomically(init_file(state, init.rendition), init.bytes, durable::now); !written)
       return written;
-  if (!what.poster.empty())
-    if (auto written = write_file_atomically(state.folder.poster(state.video_hash), what.poster, durable::now);
-        !written)
-      return written;
   for (const auto& rendition : state.plan.renditions)
     if (size_of(init_file(state, rendition.id)) == 0)
       return fail(errc::not_found, "the init segment of " + rendition.id + " is missing");
   return {};
+}
+
+/// What becomes of a fragment that is not there.
+enum class missing : std::uint8_t { refuse, promise };
+
+/// As the manifests speak of it before it is there: at the rendition's nominal rate.
+media::manifest_entry promised_entry(const media::rendition& rendition, std::uint32_t timescale,
+                                     const media::segment& cell) {
+  media::manifest_entry entry;
+  if (rendition.kind == media::media_kind::video) {
+    entry.start = cell.start;
+    entry.duration = cell.end - cell.start;
+  } else {
+    entry.start = cell.audio_start * media::audio_frame_size;
+    entry.duration = (cell.audio_end - cell.audio_start) * media::audio_frame_size;
+  }
+  const auto seconds = static_cast<double>(entry.duration) / timescale;
+  entry.bytes = static_cast<std::uint64_t>(rendition.bitrate * seconds / 8);
+  return entry;
+}
+
+/// All tracks in the plan's order, if every cell has what it should have.
+result<media::presentation> gather(const segmenter_state& state, missing what_is_missing) {
+  media::presentation all{{}, state.plan.frame_rate};
+  for (const auto& rendition : state.plan.renditions) {
+    auto timescale =
+        rendition.kind == media::media_kind::video ? state.plan.timescale : std::uint32_t{media::audio_sample_rate};
+    media::manifest_track track{rendition, timescale, {}};
+    const auto of_rendition = state.fragments.find(rendition.id);
+    for (const auto& cell : state.segments) {
+      if (!has_media(rendition, cell))
+        continue;
+      if (of_rendition != state.fragments.end() && of_rendition->second.contains(cell.number)) {
+        const auto& x = of_rendition->second.at(cell.number);
+        track.entries.push_back({x.start, x.duration, x.size});
+      } else if (what_is_missing == missing::promise) {
+        track.entries.push_back(promised_entry(rendition, timescale, cell));
+      } else {
+        return fail(errc::conflict, "segment " + std::to_string(cell.number) + " of " + rendition.id + " is missing");
+      }
+    }
+    all.tracks.push_back(std::move(track));
+  }
+  return all;
+}
+
+result<void> write_manifests(const segmenter_state& state, const media::presentation& all, durable when) {
+  auto hls = state.folder.hls(state.video_hash);
+  for (const auto& track : all.tracks)
+    if (auto written =
+            write_file_atomically(hls / (track.rendition.name + ".m3u8"), media::media_playlist(all, track), when);
+        !written)
+      return written;
+  if (auto written =
+          write_file_atomically(state.folder.dash(state.video_hash) / "manifest.mpd", media::dash_manifest(all), when);
+      !written)
+    return written;
+  if (auto written = write_file_atomically(hls / "playlist.m3u8", media::multivariant_playlist(all), when); !written)
+    return written;
+  return when == durable::now ? sync_folder(state.folder.video(state.video_hash)) : result<void>{};
 }
 
 result<std::vector<stored_fragment>> open(segmenter_state& state, const media::analysis& what,
@@ -71,6 +127,10 @@ result<std::vector<stored_fragment>> open(segmenter_state& state, const media::a
       there.push_back(x);
     }
   }
+  // From here on it can be watched; what is not there is asked for.
+  auto promised = gather(state, missing::promise);
+  if (auto written = write_manifests(state, *promised, durable::later); !written)
+    return tl::unexpected(written.error());
   state.opened = true;
   return there;
 }
@@ -80,34 +140,17 @@ result<std::vector<stored_fragment>> store(segmenter_state& state, const segment
     return fail(errc::conflict, "the segmenter is not open");
   std::vector<stored_fragment> stored;
   for (const auto& x : what.fragments) {
-    auto path = fragment_file(state, x.rendition, x.segment);
+    const auto is_poster = x.rendition == media::poster_id;
+    if (is_poster && x.data.size() == 0)
+      continue; // none could be made
+    auto path = is_poster ? state.folder.poster(state.video_hash) : fragment_file(state, x.rendition, x.segment);
     if (auto written = write_file_atomically(path, x.data.view(), durable::later); !written)
       return tl::unexpected(written.error());
     stored.push_back({x.rendition, x.segment, x.start, x.duration, x.data.size()});
-    state.fragments[x.rendition][x.segment] = stored.back();
+    if (!is_poster)
+      state.fragments[x.rendition][x.segment] = stored.back();
   }
   return stored;
-}
-
-/// All tracks in the plan's order, if every cell has what it should have.
-result<media::presentation> gather(const segmenter_state& state) {
-  media::presentation all{{}, state.plan.frame_rate};
-  for (const auto& rendition : state.plan.renditions) {
-    auto timescale =
-        rendition.kind == media::media_kind::video ? state.plan.timescale : std::uint32_t{media::audio_sample_rate};
-    media::manifest_track track{rendition, timescale, {}};
-    for (const auto& cell : state.segments) {
-      if (!has_media(rendition, cell))
-        continue;
-      auto of_rendition = state.fragments.find(rendition.id);
-      if (of_rendition == state.fragments.end() || !of_rendition->second.contains(cell.number))
-        return fail(errc::conflict, "segment " + std::to_string(cell.number) + " of " + rendition.id + " is missing");
-      const auto& x = of_rendition->second.at(cell.number);
-      track.entries.push_back({x.start, x.duration, x.size});
-    }
-    all.tracks.push_back(std::move(track));
-  }
-  return all;
 }
 
 result<void> sync_media(const segmenter_state& state) {
@@ -119,23 +162,6 @@ result<void> sync_media(const segmenter_state& state) {
       return synced;
   }
   return sync_folder(state.folder.media(state.video_hash));
-}
-
-result<void> write_manifests(const segmenter_state& state, const media::presentation& all) {
-  auto hls = state.folder.hls(state.video_hash);
-  for (const auto& track : all.tracks)
-    if (auto written = write_file_atomically(hls / (track.rendition.name + ".m3u8"), media::media_playlist(all, track),
-                                             durable::now);
-        !written)
-      return written;
-  if (auto written = write_file_atomically(state.folder.dash(state.video_hash) / "manifest.mpd",
-                                           media::dash_manifest(all), durable::now);
-      !written)
-    return written;
-  if (auto written = write_file_atomically(hls / "playlist.m3u8", media::multivariant_playlist(all), durable::now);
-      !written)
-    return written;
-  return sync_folder(state.folder.video(state.video_hash));
 }
 
 /// What an earlier plan left. The new manifests don't name it any more.
@@ -156,12 +182,12 @@ void remove_other_renditions(const segmenter_state& state) {
 result<void> finish(const segmenter_state& state) {
   if (!state.opened)
     return fail(errc::conflict, "the segmenter is not open");
-  auto all = gather(state);
+  auto all = gather(state, missing::refuse);
   if (!all)
     return tl::unexpected(all.error());
   if (auto synced = sync_media(state); !synced)
     return synced;
-  if (auto written = write_manifests(state, *all); !written)
+  if (auto written = write_manifests(state, *all, durable::now); !written)
     return written;
   remove_other_renditions(state);
   return {};

@@ -208,6 +208,7 @@ void session_manager_state::spawn_session(video video, std::vector<std::uint32_t
   upload_session_config config;
   config.catalog = config_.catalog;
   config.queue = config_.queue;
+  config.jobs = config_.jobs;
   config.folder = config_.folder;
   config.video = std::move(video);
   config.chunks = std::move(chunks);
@@ -326,8 +327,12 @@ void session_manager_state::expire() {
   self_->request(config_.catalog, config_.deadline, expire_atom_v, config_.upload_expiry)
       .then(
           [this, again](const std::vector<std::string>& hashes) {
-            for (auto& hash : hashes)
+            for (auto& hash : hashes) {
               spdlog::info("upload {} was abandoned and is forgotten", hash);
+              if (config_.jobs)
+                self_->request(config_.jobs, config_.cancel_deadline, cancel_atom_v, hash)
+                    .then([] {}, [](const caf::error&) {});
+            }
             if (!hashes.empty())
               self_->send(remover_, remove_atom_v);
             again();

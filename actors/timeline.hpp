@@ -1,6 +1,6 @@
 #pragma once
 
-#include "media/types.hpp"
+#include "actors/messages.hpp"
 
 #include <string>
 #include <vector>
@@ -10,8 +10,27 @@ namespace vp {
 /// Whether this rendition has a fragment in this cell.
 bool has_media(const media::rendition& rendition, const media::segment& cell);
 
-/// The ids of the renditions that have media in this cell, in the plan's order.
-std::vector<std::string> renditions_in(const media::plan& plan, const media::segment& cell);
+/// The bit of the poster among a plan's renditions.
+rendition_bits poster_bit(const media::plan& plan);
+
+/// The renditions that have media in this cell.
+rendition_bits renditions_in(const media::plan& plan, const media::segment& cell);
+
+/// The renditions of this kind.
+rendition_bits renditions_of(const media::plan& plan, media::media_kind kind);
+
+/// The video rendition that a player may begin with before it knows its bandwidth: the smallest of at least 360 lines,
+/// or the largest; 0 where there is none.
+rendition_bits starting_rendition(const media::plan& plan);
+
+/// Their ids, in the plan's order.
+std::vector<std::string> ids_of(const media::plan& plan, rendition_bits which);
+
+/// The bit of the rendition with this id, or of the poster; 0 where there is none.
+rendition_bits bit_of(const media::plan& plan, const std::string& id);
+
+/// Where on the timeline a cell is.
+time_span span_of(const media::plan& plan, const media::segment& cell);
 
 /// How much of the timeline a cell covers, in seconds.
 double seconds_of(const media::plan& plan, const media::segment& cell);

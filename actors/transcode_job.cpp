@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/timeline.hpp"
+#include "media/analyze.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -18,6 +19,9 @@ constexpr auto fallback_encoder = "libx264";
 } // namespace
 
 transcode_job_state::~transcode_job_state() {
+  for (auto& one : wishes_)
+    for (auto& answer : one.answers)
+      answer.deliver(to_caf(errc::overloaded, "the work on this video has been interrupted"));
   caf::anon_send_exit(segmenter_, caf::exit_reason::user_shutdown);
 }
 
@@ -39,11 +43,22 @@ transcode_job_impl::behavior_type transcode_job_state::make_behavior(transcode_j
   claim_video();
   return {
       [this](result_atom, const segment_result& what) { handle_result(what); },
+      [this](begin_atom, std::vector<cell_part>& running) {
+        running_ = std::move(running);
+        changed_ = true;
+      },
       [this](fail_atom, const std::string& video_hash, std::uint32_t segment, const caf::error& why) {
-        auto cell = cells_.find(segment);
-        if (stage_ == stage::encoding && video_hash == config_.video_hash && cell != cells_.end()
-            && cell->second == cell_state::waiting)
+        auto found = cells_.find(segment);
+        if (stage_ == stage::encoding && video_hash == config_.video_hash && found != cells_.end()
+            && (found->second.missing & ~found->second.storing) != 0)
           give_up_segment(segment, from_caf(why));
+      },
+      [this](arrive_atom, const arrival& now) { handle_arrival(now); },
+      [this](wish_atom, const fragment_wish& what) { return wish(what); },
+      [this](await_atom, const std::string&, std::uint64_t id) { return await(id); },
+      [this](abort_atom, const std::string&, std::uint64_t id) {
+        if (std::erase_if(wishes_, [id](const auto& one) { return one.id == id; }) != 0)
+          rank_wishes();
       },
       [this](progress_atom) { return snapshot(); },
       [this](cancel_atom, bool give_back) -> caf::result<void> {
@@ -86,15 +101,21 @@ void transcode_job_state::claim_video() {
       return;
     if (answer)
       claimed(*answer);
+    else if (config_.upload || answer.error().code == errc::not_found)
+      end(job_end::cancelled, answer.error().text);
     else if (answer.error().code == errc::conflict)
       find_out_why_not(answer.error().text);
-    else if (answer.error().code == errc::not_found)
-      end(job_end::cancelled, answer.error().text);
     else
       end(job_end::put_back, answer.error().text);
   };
-  retrier_->ask<claimed_job>(catalog_, config_.request_timeout, answered, claim_atom_v, config_.video_hash,
-                             config_.owner, config_.url, config_.claim_lifetime);
+  auto ask = [&](auto what) {
+    retrier_->ask<claimed_job>(catalog_, config_.request_timeout, answered, what, config_.video_hash, config_.owner,
+                               config_.url, config_.claim_lifetime);
+  };
+  if (config_.upload)
+    ask(preview_atom_v);
+  else
+    ask(claim_atom_v);
 }
 
 /// Somebody else is at work, or there is nothing to do.
@@ -118,11 +139,17 @@ void transcode_job_state::find_out_why_not(const std::string& reason) {
 
 void transcode_job_state::claimed(claimed_job& job) {
   claim_ = job.claim;
-  renew_at_ = self_->clock().now() + config_.renewal;
-  source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.claim.epoch};
+  whole_ = counted_ = !config_.upload;
+  has_poster_ = job.video.has_poster;
+  moved_ = self_->clock().now();
+  renew_at_ = moved_ + config_.renewal;
+  source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.claim.epoch, !whole_};
+  config_.settings.salt = fmt::format("{}.{}", job.video.id, job.video.uploads);
   known_fragments_ = std::move(job.fragments);
+  if (!whole_)
+    follow_upload();
   if (job.planned)
-    open({std::move(job.plan), std::move(job.segments), {}, {}});
+    open({std::move(job.plan), std::move(job.segments), {}});
   else
     analyze();
 }
@@ -147,8 +174,10 @@ void transcode_job_state::analyze() {
               return;
             auto why = from_caf(problem);
             // No verdict on the source: nobody had time for it.
-            if (problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down
-                || why.code == errc::cancelled)
+            if (why.code == errc::incomplete)
+              end(job_end::not_yet, why.text);
+            else if (problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down
+                     || why.code == errc::cancelled)
               end(job_end::put_back, why.text);
             else
               fail_video("The video can't be read: " + why.text);
@@ -162,9 +191,12 @@ void transcode_job_state::open(media::analysis what) {
   totals_.clear();
   for (const auto& rendition : plan_.renditions)
     totals_.push_back(
-        {rendition.name, 0,
+        {rendition.name,
+         0,
          static_cast<std::uint32_t>(std::count_if(segments_.begin(), segments_.end(),
-                                                  [&](const auto& cell) { return has_media(rendition, cell); }))});
+                                                  [&](const auto& cell) { return has_media(rendition, cell); })),
+         {},
+         {}});
   auto continued = what.inits.empty();
   auto answered = [this, continued](result<std::vector<stored_fragment>> kept) {
     if (stage_ != stage::opening)
@@ -195,17 +227,22 @@ void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kep
     write<void>([] {}, remove_atom_v, *claim_, gone);
   for (const auto& x : kept)
     stored_[x.rendition].insert(x.segment);
-  job_order order{source_, plan_, {}};
+  const auto poster_cell = has_poster_ ? std::nullopt : media::poster_cell(plan_, segments_);
+  job_order order{source_, plan_, {}, {}};
   for (const auto& cell : segments_) {
-    auto wanted = renditions_in(plan_, cell);
-    auto there = std::all_of(wanted.begin(), wanted.end(),
-                             [&](const std::string& id) { return stored_[id].contains(cell.number); });
-    cells_[cell.number] = there ? cell_state::stored : cell_state::waiting;
-    if (!there) {
-      order.cells.push_back(cell);
+    cell_work work{cell, renditions_in(plan_, cell), 0, ready_bits(cell)};
+    for (const auto& id : ids_of(plan_, work.missing))
+      if (stored_[id].contains(cell.number))
+        work.missing &= ~bit_of(plan_, id);
+    if (poster_cell == cell.number)
+      work.missing |= poster_bit(plan_);
+    if (work.missing != 0) {
+      order.cells.push_back({cell, work.missing, work.ready});
       seconds_left_ += seconds_of(plan_, cell);
     }
+    cells_[cell.number] = work;
   }
+  order.wishes = beginning();
   unfinished_ = order.cells.size();
   stage_ = stage::encoding;
   speed_.start(self_->clock().now());
@@ -216,44 +253,59 @@ void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kep
 }
 
 void transcode_job_state::handle_result(const segment_result& what) {
-  auto cell = cells_.find(what.segment);
-  if (stage_ != stage::encoding || what.video_hash != config_.video_hash || cell == cells_.end()
-      || cell->second == cell_state::storing)
+  auto found = cells_.find(what.segment);
+  if (stage_ != stage::encoding || what.video_hash != config_.video_hash || found == cells_.end())
     return;
-  if (cell->second == cell_state::stored) {
+  auto& work = found->second;
+  auto wanted = what;
+  rendition_bits which = 0;
+  std::erase_if(wanted.fragments, [&](const encoded_fragment& x) {
+    const auto bit = bit_of(plan_, x.rendition) & work.missing & ~work.storing;
+    which |= bit;
+    return bit == 0;
+  });
+  if (which == 0) {
     self_->send(dispatcher_, store_atom_v, what.video_hash, what.segment);
     return;
   }
-  cell->second = cell_state::storing;
-  auto written = [this, number = what.segment, plan = plan_number_](result<std::vector<stored_fragment>> fragments) {
+  work.storing |= which;
+  auto written = [this, number = what.segment, which,
+                  plan = plan_number_](result<std::vector<stored_fragment>> fragments) {
     if (stage_ != stage::encoding || plan != plan_number_)
       return;
     if (fragments)
       write<void>(
-          [this, number, plan, stored = *fragments] {
+          [this, number, which, plan, stored = *fragments] {
             if (plan == plan_number_)
-              handle_stored(number, stored);
+              handle_stored(number, which, stored);
           },
           store_atom_v, *claim_, *fragments);
     else
       fail_video("The video can't be stored: " + fragments.error().text);
   };
-  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.request_timeout, written, store_atom_v, what);
+  retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.request_timeout, written, store_atom_v,
+                                              std::move(wanted));
 }
 
-void transcode_job_state::handle_stored(std::uint32_t number, const std::vector<stored_fragment>& fragments) {
+void transcode_job_state::handle_stored(std::uint32_t number, rendition_bits which,
+                                        const std::vector<stored_fragment>& fragments) {
   if (stage_ != stage::encoding)
     return;
-  cells_[number] = cell_state::stored;
-  --unfinished_;
+  auto& work = cells_.at(number);
+  work.missing &= ~which;
+  work.storing &= ~which;
   for (const auto& x : fragments)
     stored_[x.rendition].insert(x.segment);
-  auto cell = std::find_if(segments_.begin(), segments_.end(), [number](const auto& x) { return x.number == number; });
-  auto seconds = seconds_of(plan_, *cell);
-  seconds_left_ -= seconds;
-  speed_.add(self_->clock().now(), seconds);
+  moved_ = self_->clock().now();
+  if (work.missing == 0) {
+    --unfinished_;
+    auto seconds = seconds_of(plan_, work.cell);
+    seconds_left_ -= seconds;
+    speed_.add(moved_, seconds);
+  }
   changed_ = true;
   self_->send(dispatcher_, store_atom_v, config_.video_hash, number);
+  grant_wishes(number, which);
   package_if_done();
 }
 
@@ -288,7 +340,7 @@ void transcode_job_state::fall_back(const std::string& reason) {
 }
 
 void transcode_job_state::package_if_done() {
-  if (unfinished_ > 0)
+  if (unfinished_ > 0 || !counted_ || stage_ != stage::encoding)
     return;
   stage_ = stage::packaging;
   publish();
@@ -308,6 +360,11 @@ void transcode_job_state::package_if_done() {
 void transcode_job_state::fail_video(const std::string& reason) {
   if (stage_ == stage::ending || stage_ == stage::failing)
     return;
+  if (!counted_) {
+    // What there is of an upload is no ground for a verdict.
+    end(job_end::not_yet, reason);
+    return;
+  }
   stage_ = stage::failing;
   write<video>([this, reason](const video&) { end(job_end::failed, reason); }, fail_atom_v, *claim_, reason);
 }
@@ -320,6 +377,8 @@ void transcode_job_state::handle_down(const caf::down_msg& down) {
       self_->quit(caf::exit_reason::unhandled_exception); // Its listener sees to it that the job is started again.
   } else if (down.source == dispatcher_.address()) {
     end(job_end::put_back, "the dispatcher has ended");
+  } else if (!whole_) {
+    end(job_end::put_back, "the upload's session has ended");
   }
 }
 
@@ -343,7 +402,8 @@ void transcode_job_state::stop_segmenter() {
 void transcode_job_state::release_claim() {
   if (std::exchange(segmenter_stopped_, true))
     return;
-  if (outcome_.end != job_end::put_back || !claim_) {
+  const auto gives_back = outcome_.end == job_end::put_back || outcome_.end == job_end::not_yet;
+  if (!gives_back || !claim_) {
     tell_end();
     return;
   }

@@ -17,6 +17,8 @@ namespace vp {
 
 struct transcode_job_config {
   std::string video_hash;
+  /// Where the source arrives; null where it is whole.
+  upload_session_actor upload;
   std::string source_path;
   /// This job as `process/job`, and where the process can be reached: whoever finds the claim live learns it.
   std::string owner;
@@ -32,6 +34,12 @@ struct transcode_job_config {
   caf::timespan finish_timeout = std::chrono::minutes(10);
   /// Of each step of an orderly end.
   caf::timespan end_timeout = std::chrono::seconds(2);
+  /// The job of an upload ends when nothing has come for so long and there is nothing to do; another begins with the
+  /// next chunk.
+  caf::timespan upload_idle = std::chrono::seconds(60);
+  /// Wishes at once, of one viewer and of all.
+  std::size_t viewer_wishes = 16;
+  std::size_t wishes = 256;
   /// Between progress events.
   caf::timespan progress_interval = std::chrono::milliseconds(500);
   retry_policy retry;
@@ -49,6 +57,9 @@ using transcode_job_impl = transcode_job_actor::extend<caf::reacts_to<retry_atom
 /// what is not on disk, write the manifests, complete. It begins when it is spawned, ends with exactly one `finish` to
 /// its listener, and takes its segmenter with it. An end without that message is a defect.
 ///
+/// The job of an upload does the same with what has arrived, and claims the video once more when it is whole: only from
+/// then on is it a start that counts, can the video fail or complete. What viewers wait for is encoded first.
+///
 /// Each write to the catalog names the claim. The first `stale` ends the job without a word: somebody else has it now.
 class transcode_job_state {
 public:
@@ -64,7 +75,15 @@ public:
 
 private:
   enum class stage : std::uint8_t { claiming, analyzing, opening, encoding, packaging, failing, ending };
-  enum class cell_state : std::uint8_t { waiting, storing, stored };
+
+  /// A cell's renditions.
+  struct cell_work {
+    media::segment cell;
+    rendition_bits missing = 0; ///< are not stored
+    rendition_bits storing = 0;
+    rendition_bits ready = 0; ///< their bytes have arrived
+  };
+
   using clock = caf::actor_clock::clock_type;
 
   /// A request to the catalog that names the claim; `then` takes the value. An error ends the job one way or the other.
@@ -73,16 +92,29 @@ private:
 
   void claim_video();
   void claimed(claimed_job& job);
+  void follow_upload();
+  void handle_arrival(const arrival& now);
+  void become_whole();
+  media::byte_range needed(const media::segment& cell, media::media_kind kind) const;
+  rendition_bits ready_bits(const media::segment& cell) const;
+  void note_ready();
+  std::vector<time_span> arrived_spans() const;
   void find_out_why_not(const std::string& reason);
   void analyze();
   void open(media::analysis what);
   void start_encoding(const std::vector<stored_fragment>& kept);
   void handle_result(const segment_result& what);
-  void handle_stored(std::uint32_t number, const std::vector<stored_fragment>& fragments);
+  void handle_stored(std::uint32_t number, rendition_bits which, const std::vector<stored_fragment>& fragments);
   void give_up_segment(std::uint32_t number, const error& why);
   void fall_back(const std::string& reason);
   void package_if_done();
   void fail_video(const std::string& reason);
+
+  caf::result<std::uint64_t> wish(const fragment_wish& what);
+  caf::result<void> await(std::uint64_t wish);
+  void grant_wishes(std::uint32_t number, rendition_bits which);
+  void rank_wishes();
+  std::vector<cell_part> beginning() const;
   void handle_down(const caf::down_msg& down);
 
   void tick();
@@ -113,9 +145,26 @@ private:
   std::vector<media::segment> segments_;
   std::vector<rendition_progress> totals_; ///< in step with the plan's renditions
   std::vector<stored_fragment> known_fragments_;
-  std::map<std::uint32_t, cell_state> cells_;             ///< by number
+  std::map<std::uint32_t, cell_work> cells_;              ///< by number
   std::map<std::string, std::set<std::uint32_t>> stored_; ///< numbers by rendition id
-  std::size_t unfinished_ = 0;                            ///< cells that are not stored
+  std::vector<cell_part> running_;
+  std::size_t unfinished_ = 0; ///< cells that are not stored
+
+  bool whole_ = false;   ///< nothing of the source is still to come
+  bool counted_ = false; ///< the claim is that of a start
+  bool has_poster_ = false;
+  std::vector<media::byte_range> present_; ///< of the source
+  clock::time_point moved_{};              ///< when anything last came or was stored
+
+  /// What a viewer waits for.
+  struct viewer_wish {
+    std::uint64_t id = 0;
+    std::string viewer;
+    cell_part what;
+    std::vector<caf::response_promise> answers;
+  };
+  std::vector<viewer_wish> wishes_; ///< the oldest first
+  std::uint64_t last_wish_ = 0;
 
   rate<clock> speed_{std::chrono::seconds(30)}; ///< seconds of media a second
   double seconds_left_ = 0;                     ///< of media

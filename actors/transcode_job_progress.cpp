@@ -14,6 +14,11 @@ void transcode_job_state::tick() {
   self_->delayed_send(self_, config_.progress_interval, tick_atom_v);
   if (!claim_ || stage_ == stage::ending)
     return;
+  if (!whole_ && stage_ == stage::encoding && running_.empty() && wishes_.empty()
+      && now - moved_ >= config_.upload_idle) {
+    end(job_end::put_back, "the upload does not go on");
+    return;
+  }
   if (now >= renew_at_)
     renew();
   if (changed_ || phase() != published_phase_)
@@ -60,12 +65,33 @@ std::string transcode_job_state::phase() const {
   return stage_ < stage::packaging ? "encoding" : "packaging";
 }
 
+namespace {
+
+std::vector<segment_run> runs_of(const std::set<std::uint32_t>& numbers) {
+  std::vector<segment_run> runs;
+  for (auto number : numbers)
+    if (!runs.empty() && runs.back().last + 1 == number)
+      runs.back().last = number;
+    else
+      runs.push_back({number, number});
+  return runs;
+}
+
+} // namespace
+
 progress transcode_job_state::snapshot() const {
-  progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1};
+  progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1, arrived_spans()};
   x.segments_done = static_cast<std::uint32_t>(cells_.size() - unfinished_);
-  for (std::size_t i = 0; i < totals_.size(); ++i)
-    if (auto found = stored_.find(plan_.renditions[i].id); found != stored_.end())
-      x.renditions[i].done = static_cast<std::uint32_t>(found->second.size());
+  for (std::size_t i = 0; i < totals_.size(); ++i) {
+    auto& rendition = x.renditions[i];
+    if (auto found = stored_.find(plan_.renditions[i].id); found != stored_.end()) {
+      rendition.done = static_cast<std::uint32_t>(found->second.size());
+      rendition.ready = runs_of(found->second);
+    }
+    for (const auto& part : running_)
+      if ((part.renditions >> i & 1U) != 0)
+        rendition.running.push_back(part.segment);
+  }
   if (stage_ == stage::packaging)
     x.eta_seconds = 0;
   else if (auto speed = speed_.per_second(); speed && *speed > 0)

@@ -44,7 +44,12 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
   layout_ = chunk_layout{video.file_size, video.total_chunks};
   chunk_size_ = video.total_chunks == 1 ? video.file_size : video.chunk_size;
   know_chunks(config_.chunks);
+  finder_ = media::index_finder{video.file_size};
   open_source();
+  look_for_head();
+  self_->set_down_handler([this](const caf::down_msg& down) {
+    std::erase_if(watchers_, [&](auto& one) { return one.address() == down.source; });
+  });
   spoken_to_ = now();
   self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
   return {
@@ -74,7 +79,14 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
         spoken_to_ = now();
         return finalize();
       },
+      [this](await_atom, std::uint64_t offset, std::uint64_t length) {
+        spoken_to_ = now();
+        return await(offset, length);
+      },
+      [this](watch_atom, const arrival_listener& listener) { watch(listener); },
+      [this](want_atom, std::vector<media::byte_range>& ranges) { wanted_ = std::move(ranges); },
       [this](tick_atom) { tick(); },
+      [this](watch_atom) { learn_arrival(); },
       [this](retry_atom, std::uint32_t index) { lock(index); },
   };
 }
@@ -88,6 +100,8 @@ upload_session_state::~upload_session_state() {
   for (auto& [index, queue] : waiting_)
     for (auto& one : queue)
       one.answer.deliver(ended);
+  for (auto& one : readers_)
+    one.answer.deliver(ended);
 }
 
 void upload_session_state::open_source() {
@@ -328,6 +342,7 @@ void upload_session_state::recorded(std::uint64_t ticket, const video& known) {
   settle(ticket, index); // its owner may say it again
   holders_.erase(index);
   release(index);
+  tell_arrival();
 }
 
 void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
@@ -374,7 +389,14 @@ void upload_session_state::tick() {
       queue.pop_front();
     }
   std::erase_if(waiting_, [](auto& one) { return one.second.empty(); });
-  if (writers_.empty() && waiting_.empty() && asking_ == 0 && now() - spoken_to_ >= config_.idle)
+  std::erase_if(readers_, [&](reader& one) {
+    auto over = one.since <= unused_since;
+    if (over)
+      one.answer.deliver(to_caf(errc::timed_out, "the bytes have not arrived"));
+    return over;
+  });
+  if (writers_.empty() && waiting_.empty() && readers_.empty() && watchers_.empty() && asking_ == 0
+      && now() - spoken_to_ >= config_.idle)
     self_->quit();
   else
     self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
@@ -382,7 +404,8 @@ void upload_session_state::tick() {
 
 chunk_receipt upload_session_state::receipt(std::uint32_t index) const {
   auto& video = config_.video;
-  return {video.hash, index, chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_, video.total_chunks};
+  return {video.hash,         index,          chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_,
+          video.total_chunks, wanted_chunks()};
 }
 
 } // namespace vp

@@ -4,6 +4,7 @@
 #include "actors/data_folder.hpp"
 #include "actors/interfaces.hpp"
 #include "actors/storage_metrics.hpp"
+#include "media/index_finder.hpp"
 
 #include <caf/all.hpp>
 
@@ -22,7 +23,8 @@ namespace vp {
 
 struct upload_session_config {
   catalog_actor catalog;
-  job_queue_actor queue; ///< told of finalized videos
+  job_queue_actor queue;  ///< told of finalized videos
+  job_manager_actor jobs; ///< told once the head of the file is there
   data_folder folder;
   vp::video video;                   ///< as the catalog has it when the session begins
   std::vector<std::uint32_t> chunks; ///< acknowledged by then
@@ -30,6 +32,8 @@ struct upload_session_config {
   bool shared = false;
   /// How often an index that another process holds is looked at.
   caf::timespan lock_poll = std::chrono::milliseconds(25);
+  /// How often it is looked at what came to other processes, while somebody waits for it.
+  caf::timespan arrival_poll = std::chrono::milliseconds(250);
   /// A ticket that nobody uses for so long lapses; nobody waits longer than this for another writer's end.
   caf::timespan ticket_timeout = std::chrono::seconds(60);
   /// A session that nobody speaks to and whose tickets are all gone ends.
@@ -45,6 +49,8 @@ struct upload_session_config {
 using upload_session_impl = upload_session_actor::extend<
     // Time to look for tickets that have lapsed.
     caf::reacts_to<tick_atom>,
+    // Time to look for chunks that came to other processes.
+    caf::reacts_to<watch_atom>,
     // Time to try once more to lock an index.
     caf::reacts_to<retry_atom, std::uint32_t>>;
 
@@ -90,6 +96,14 @@ private:
     time_point since{};
   };
 
+  /// Who waits for bytes.
+  struct reader {
+    std::uint64_t offset = 0;
+    std::uint64_t length = 0;
+    caf::typed_response_promise<media::byte_range> answer;
+    time_point since{};
+  };
+
   caf::result<chunk_ticket> begin(std::uint32_t index, std::uint64_t size);
   result<chunk_ticket> grant(std::uint32_t index);
   void lock(std::uint32_t index);
@@ -118,6 +132,17 @@ private:
   result<void> sync() const;
   std::vector<std::uint32_t> missing() const;
 
+  bool is_whole() const;
+  arrival arrived() const;
+  std::optional<media::byte_range> present_around(std::uint64_t offset, std::uint64_t length) const;
+  caf::result<media::byte_range> await(std::uint64_t offset, std::uint64_t length);
+  void watch(const arrival_listener& listener);
+  void tell_arrival();
+  void look_elsewhere();
+  void learn_arrival();
+  void look_for_head();
+  std::vector<std::uint32_t> wanted_chunks() const;
+
   chunk_receipt receipt(std::uint32_t index) const;
   void open_source();
   time_point now() const { return self_->clock().now(); }
@@ -135,7 +160,12 @@ private:
   std::deque<std::pair<std::uint64_t, std::uint32_t>> settled_; ///< the latest tickets for chunks that are there
   std::unordered_map<std::uint32_t, std::deque<waiter>> waiting_;
   std::unordered_set<std::uint32_t> locks_; ///< the indexes that are locked here, or are to be
-  std::uint32_t asking_ = 0;                ///< requests about the whole upload that the catalog has not answered
+  std::deque<reader> readers_;
+  std::vector<arrival_listener> watchers_;
+  std::vector<media::byte_range> wanted_; ///< by viewers
+  media::index_finder finder_{0};
+  bool looking_elsewhere_ = false;
+  std::uint32_t asking_ = 0; ///< requests about the whole upload that the catalog has not answered
   time_point spoken_to_{};
 };
 

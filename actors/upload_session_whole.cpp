@@ -108,6 +108,7 @@ void upload_session_state::finalize(finalize_promise promise) {
               config_.metrics->finalized.Increment();
               if (config_.queue)
                 self_->send(config_.queue, enqueue_atom_v, known.hash);
+              tell_arrival();
             }
             promise.deliver(known);
           },

@@ -93,7 +93,7 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   if (task_)
     return to_caf(errc::overloaded, "the worker has a task");
   auto answer = self_->make_response_promise();
-  task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}};
+  task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}, {}};
   wanted.source.path.clear(); // nobody's business there
   const auto limit =
       task_->is_analysis ? config_.task_limits.analyze + time_to_read(wanted.source) : config_.task_limits.segment;
@@ -106,11 +106,46 @@ caf::result<bytes> worker_slot_state::read(std::uint64_t id, std::uint64_t offse
   if (!task_ || task_->id != id)
     return to_caf(errc::stale, "this task has ended");
   auto answer = self_->make_response_promise<bytes>();
-  // Not delegated: who gets an answer knows who sent it, and the reader opens any file.
-  self_->request(config_.reader, config_.read_timeout, read_atom_v, task_->source.path, offset, length)
+  const auto& source = task_->source;
+  const auto begin = std::min(offset, source.size);
+  const media::byte_range wanted{begin, std::min(source.size, begin + length)};
+  const auto& present = task_->present;
+  if (!source.arriving || (present.begin <= wanted.begin && wanted.end <= present.end))
+    read_file(source.path, wanted, answer);
+  else
+    await(id, wanted, answer);
+  return answer;
+}
+
+/// What is not there yet would read as zeros.
+void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer) {
+  auto failed = [answer](caf::error& problem) mutable { answer.deliver(std::move(problem)); };
+  self_->request(config_.sessions, config_.read_timeout, session_atom_v, task_->source.video_hash)
+      .then(
+          [this, id, wanted, answer, failed](const upload_session_actor& session) {
+            self_->request(session, config_.read_timeout, await_atom_v, wanted.begin, wanted.size())
+                .then(
+                    [this, id, wanted, answer](const media::byte_range& present) mutable {
+                      if (!task_ || task_->id != id) {
+                        answer.deliver(to_caf(errc::stale, "this task has ended"));
+                        return;
+                      }
+                      task_->present = present;
+                      read_file(task_->source.path, wanted, answer);
+                    },
+                    failed);
+          },
+          failed);
+}
+
+/// Not delegated: who gets an answer knows who sent it, and the reader opens any file.
+void worker_slot_state::read_file(const std::string& path, media::byte_range wanted,
+                                  caf::typed_response_promise<bytes> answer) {
+  self_
+      ->request(config_.reader, config_.read_timeout, read_atom_v, path, wanted.begin,
+                static_cast<std::uint32_t>(wanted.size()))
       .then([answer](bytes& block) mutable { answer.deliver(std::move(block)); },
             [answer](caf::error& problem) mutable { answer.deliver(std::move(problem)); });
-  return answer;
 }
 
 caf::result<void> worker_slot_state::append(std::uint64_t id, const bytes& piece) {

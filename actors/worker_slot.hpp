@@ -14,13 +14,14 @@ namespace vp {
 
 struct worker_slot_config {
   source_reader_actor reader;
+  session_manager_actor sessions; ///< of uploads that are read while they arrive
   dispatcher_actor dispatcher;
   /// How long it waits, when a worker is lost, for its successor to tell how its process ended.
   caf::timespan verdict_wait = std::chrono::seconds(3);
   /// What a worker may take for a task, on the way too. Longer than its own limits, and shorter than the dispatcher's
   /// patience.
   worker_limits task_limits{std::chrono::seconds(320), std::chrono::seconds(320)};
-  /// What the disk may take for a block; shorter than a worker's patience.
+  /// What the disk may take for a block, or an upload until it is there; shorter than a worker's patience.
   caf::timespan read_timeout = std::chrono::seconds(50);
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
   std::size_t max_result = std::size_t{128} << 20U;
@@ -57,13 +58,16 @@ private:
     source_ref source;
     bool is_analysis = false;
     caf::response_promise answer;
-    std::vector<char> result; ///< as far as it has come
+    std::vector<char> result;    ///< as far as it has come
+    media::byte_range present{}; ///< of a source that arrives: what is known to be there
   };
 
   template <class R, class Atom, class Task>
   caf::result<R> begin(Atom what, Task& wanted);
 
   caf::result<bytes> read(std::uint64_t id, std::uint64_t offset, std::uint32_t length);
+  void await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
+  void read_file(const std::string& path, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
   caf::result<void> append(std::uint64_t id, const bytes& piece);
   void finish(std::uint64_t id);
   void fail(std::uint64_t id, const caf::error& why);

@@ -53,7 +53,7 @@ sleeping_encoder_actor::behavior_type sleeping_encoder(sleeping_encoder_actor::s
       [self](vp::encode_atom, const vp::segment_task& task) -> caf::result<vp::segment_result> {
         auto& state = self->state;
         state.answer = self->make_response_promise<vp::segment_result>();
-        state.result = {task.source.video_hash, task.cell.number, {}, 0};
+        state.result = vp::bench::empty_result(task);
         self->delayed_send(self, task_time, vp::tick_atom_v);
         return state.answer;
       },

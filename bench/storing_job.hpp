@@ -17,6 +17,7 @@ inline order_listener::behavior_type storing_job(order_listener::pointer self, d
                                                  std::size_t count, std::shared_ptr<std::promise<void>> all) {
   auto left = std::make_shared<std::size_t>(count);
   return {
+      [](begin_atom, const std::vector<cell_part>&) {},
       [=](result_atom, const segment_result& result) {
         self->send(dispatcher, store_atom_v, result.video_hash, result.segment);
         if (--*left == 0) {
@@ -28,6 +29,11 @@ inline order_listener::behavior_type storing_job(order_listener::pointer self, d
   };
 }
 
+/// What an encoder answers that has done nothing.
+inline segment_result empty_result(const segment_task& task) {
+  return {task.source.video_hash, task.cell.number, {{"rendition", task.cell.number, 0, 0, 0, {}}}, 0};
+}
+
 /// So many segments, of so many videos, through the dispatcher. Returns when all are stored.
 inline void give_segments(caf::actor_system& system, const dispatcher_actor& dispatcher, std::uint32_t videos,
                           std::uint32_t count) {
@@ -35,8 +41,9 @@ inline void give_segments(caf::actor_system& system, const dispatcher_actor& dis
   for (std::uint32_t video = 0; video < videos; ++video) {
     job_order order;
     order.source.video_hash = "video " + std::to_string(video);
+    order.plan.renditions.emplace_back().id = "rendition";
     for (std::uint32_t i = 0; i < count / videos; ++i)
-      order.cells.push_back({i, i, i + 1, 1, 0, 0});
+      order.cells.push_back({{i, i, i + 1, 1, 0, 0, {}, {}}, 1});
     auto all = std::make_shared<std::promise<void>>();
     ended.push_back(all->get_future());
     auto job = system.spawn(storing_job, dispatcher, order.cells.size(), all);

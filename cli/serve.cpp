@@ -138,7 +138,7 @@ result<void> serve(serve_options options) {
     return opened;
   http::server server{options.http,
                       {system, started.sessions(), started.catalog(), started.events(), started.queue(),
-                       started.dispatcher(), registry}};
+                       started.dispatcher(), started.jobs(), registry}};
   if (auto serving = server.start(std::move(*listener)); !serving)
     return serving;
   spdlog::info("listening on http://{}:{}", options.address, port);

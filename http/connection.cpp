@@ -208,13 +208,41 @@ asio::awaitable<beast::error_code> connection::send_file(const file_slice& slice
   co_return beast::error_code{};
 }
 
+asio::awaitable<beast::error_code> connection::send_late(const late_file& file) {
+  if (const auto failure = co_await write(fmt::format("{:x}\r\n{}\r\n", file.first.size(), file.first)))
+    co_return failure;
+  idle_ = true;
+  const auto rest = co_await file.rest(*this);
+  idle_ = false;
+  if (!rest) {
+    spdlog::debug("a fragment that was waited for has not come: {}", rest.error().text);
+    co_return beast::error_code{asio::error::operation_aborted};
+  }
+  if (rest->size > 0) {
+    if (const auto failure = co_await write(fmt::format("{:x}\r\n", rest->size), true))
+      co_return failure;
+    if (const auto failure = co_await send_file(*rest))
+      co_return failure;
+    if (const auto failure = co_await write("\r\n", true))
+      co_return failure;
+  }
+  co_return co_await write("0\r\n\r\n");
+}
+
 asio::awaitable<void> connection::wait_until_gone() {
-  std::array<char, 64> dropped{};
-  for (;;) {
-    const auto [failure, size] = co_await socket_.async_read_some(asio::buffer(dropped), as_result);
+  while (buffer_.size() < app_.config.limits.header) {
+    const auto [failure, size] = co_await socket_.async_read_some(buffer_.prepare(small_buffer), as_result);
     if (failure)
       co_return;
+    buffer_.commit(size);
   }
+  co_await socket_.async_wait(asio::socket_base::wait_error, as_result);
+}
+
+std::string connection::address() const {
+  beast::error_code ignored;
+  const auto peer = socket_.remote_endpoint(ignored);
+  return ignored ? std::string{} : peer.address().to_string();
 }
 
 /// A socket that is closed with unread bytes in it is reset, and the client never sees the response that explains. So:
@@ -304,7 +332,7 @@ asio::awaitable<bool> connection::serve_one() {
     const auto match = app_.router.match(head.method(), *where);
     if (const auto* found = std::get_if<router::found>(&match)) {
       label = &found->way->pattern;
-      exchange request{app_, head, *where, found->arguments, body};
+      exchange request{app_, head, *where, found->arguments, body, *this};
       answer = co_await handle(*found->way, request);
     } else if (const auto* path = std::get_if<router::other_method>(&match)) {
       answer = head.method() == verb::options ? preflight_reply(*path) : method_reply(*path);
@@ -349,6 +377,8 @@ std::string connection::compose_head(const reply& answer, bool keep, unsigned ve
     fmt::format_to(out, "Content-Length: {}\r\n", whole->size());
   else if (const auto* slice = std::get_if<file_slice>(&answer.body))
     fmt::format_to(out, "Content-Length: {}\r\n", slice->size);
+  else if (std::holds_alternative<late_file>(answer.body))
+    text += "Transfer-Encoding: chunked\r\n";
   if (!keep)
     text += "Connection: close\r\n";
   else if (version == 10)
@@ -369,6 +399,8 @@ asio::awaitable<beast::error_code> connection::send(reply& answer, bool keep, bo
     co_return failure;
   if (slice)
     co_return co_await send_file(*slice);
+  if (const auto* late = std::get_if<late_file>(&answer.body))
+    co_return co_await send_late(*late);
   idle_ = true;
   co_await std::get<stream>(answer.body)(*this);
   idle_ = false;

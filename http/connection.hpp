@@ -60,8 +60,10 @@ public:
   asio::awaitable<beast::error_code> read_some(request_parser& parser, clock::duration limit);
   /// Writes all of `data`. Fails when the peer is slower than `limits` allows.
   asio::awaitable<beast::error_code> write(std::string_view data, bool more_follows = false);
-  /// Completes when the peer has gone. What it sends meanwhile is dropped.
+  /// Completes when the peer has gone. What it sends meanwhile is kept, as far as a request's header goes.
   asio::awaitable<void> wait_until_gone();
+  /// The peer's address, without its port.
+  std::string address() const;
 
   /// Bytes that were read beyond the header that is being served.
   beast::flat_buffer& buffer() { return buffer_; }
@@ -72,6 +74,7 @@ private:
   asio::awaitable<std::optional<problem>> read_header(request_parser& parser);
   asio::awaitable<beast::error_code> send(reply& answer, bool keep, bool body_wanted, unsigned version);
   asio::awaitable<beast::error_code> send_file(const file_slice& slice);
+  asio::awaitable<beast::error_code> send_late(const late_file& file);
   asio::awaitable<void> linger();
   std::string compose_head(const reply& answer, bool keep, unsigned version) const;
 

@@ -18,6 +18,7 @@ struct exchange {
   const target& where;
   std::span<const std::string> arguments; ///< what stands for the `{...}` of the route's pattern
   body_reader& body;
+  connection& client;
 
   /// Asks an actor, for at most `timeout`.
   template <class R, class Handle, class... Ts>

@@ -2,6 +2,7 @@
 
 #include "http/byte_range.hpp"
 #include "http/exchange.hpp"
+#include "http/late_fragment.hpp"
 #include "http/mime.hpp"
 #include "http/validators.hpp"
 
@@ -61,6 +62,8 @@ bool is_fragment(std::span<const std::string> segments) {
 
 asio::awaitable<reply> media(exchange& request) {
   auto file = request.app.media.find(request.arguments);
+  if (!file && file.error().code == errc::not_found && !request.where.trailing_slash && is_fragment(request.arguments))
+    co_return co_await late_fragment(request);
   if (!file || request.where.trailing_slash)
     co_return problem_reply(file ? error{errc::not_found, "no such file"} : file.error());
   co_return file_reply(request.head, std::move(*file), request.arguments.back(),

@@ -27,6 +27,8 @@ struct limits {
   std::chrono::milliseconds disk_time{90'000};      ///< for one that writes
   std::chrono::milliseconds finalize_time{300'000}; ///< for one that makes a whole upload durable
 
+  std::chrono::milliseconds fragment_time{100'000}; ///< for a fragment that is not there yet
+
   std::chrono::milliseconds owner_time{10'000}; ///< for another server of the same data folder
 
   std::uint64_t free_space =

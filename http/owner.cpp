@@ -59,9 +59,9 @@ reply to_reply(beast::http::response<beast::http::string_body> response) {
   return answer;
 }
 
-asio::awaitable<tl::expected<reply, beast::error_code>> pass_on(const exchange& request, const std::string& url) {
+asio::awaitable<tl::expected<reply, beast::error_code>> pass_on(const exchange& request, const std::string& url,
+                                                                std::chrono::milliseconds limit) {
   const auto [host, port] = parse_origin(url);
-  const auto limit = request.limits().owner_time;
   const auto deadline = in_milliseconds(std::chrono::system_clock::now() + limit);
   beast::tcp_stream stream{co_await asio::this_coro::executor};
   stream.expires_after(limit);
@@ -87,7 +87,8 @@ asio::awaitable<tl::expected<reply, beast::error_code>> pass_on(const exchange& 
 
 } // namespace
 
-asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash) {
+asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash,
+                                                std::chrono::milliseconds limit) {
   if (const auto passed = request.head.find(forwarded); passed != request.head.end()) {
     if (is_late(passed->value()))
       co_return problem_reply(problem{status::gateway_timeout, "this was passed on too late"});
@@ -100,7 +101,7 @@ asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const s
                                                      claim_atom_v, video_hash);
   if (!url || url->empty() || *url == own)
     co_return std::nullopt;
-  auto answer = co_await pass_on(request, *url);
+  auto answer = co_await pass_on(request, *url, limit);
   if (answer)
     co_return std::move(*answer);
   spdlog::warn("the server at {} that works on {} does not answer: {}", *url, video_hash, answer.error().message());

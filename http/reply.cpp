@@ -22,6 +22,7 @@ status status_of(errc code) {
     return status::insufficient_storage;
   case errc::overloaded:
     return status::service_unavailable;
+  case errc::incomplete:
   case errc::timed_out:
     return status::gateway_timeout;
   default:

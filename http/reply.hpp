@@ -1,6 +1,7 @@
 #pragma once
 
 #include "http/common.hpp"
+#include "media/error.hpp"
 
 #include <boost/beast/core/file_posix.hpp>
 #include <nlohmann/json.hpp>
@@ -25,10 +26,17 @@ struct file_slice {
 /// A body without an end that is known: writes itself to the connection until one of the two has had enough.
 using stream = std::function<asio::awaitable<void>(connection&)>;
 
+/// A file that is not there yet: its first bytes are sent at once, and the rest when it has come. Where it does not
+/// come the connection is broken off, so that the client does not take what it has for all.
+struct late_file {
+  std::string first;
+  std::function<asio::awaitable<result<file_slice>>(connection&)> rest;
+};
+
 /// What a handler answers. The connection adds what every response has: length, date, CORS.
 struct reply {
   beast::http::response_header<> head;
-  std::variant<std::string, file_slice, stream> body;
+  std::variant<std::string, file_slice, stream, late_file> body;
 };
 
 /// Nothing but a status.

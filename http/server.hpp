@@ -21,6 +21,7 @@ struct backend {
   event_hub_actor events;
   job_queue_actor queue;
   dispatcher_actor dispatcher;
+  job_manager_actor jobs;
   std::shared_ptr<prometheus::Registry> registry;
 };
 

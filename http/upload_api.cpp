@@ -137,7 +137,8 @@ asio::awaitable<reply> upload_chunk(exchange& request) {
                                     {"chunk_index", receipt->chunk_index},
                                     {"chunk_size", receipt->chunk_size},
                                     {"received_chunks", receipt->received_chunks},
-                                    {"total_chunks", receipt->total_chunks}});
+                                    {"total_chunks", receipt->total_chunks},
+                                    {"wanted_chunks", receipt->wanted_chunks}});
 }
 
 } // namespace

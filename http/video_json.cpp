@@ -26,8 +26,9 @@ json upload_path(const video& video, bool exists, std::string_view file) {
 } // namespace
 
 json to_json(const video& video) {
-  const bool completed = video.status == video_status::completed;
-  const bool in_work = video.status == video_status::processing && !video.progress.phase.empty();
+  const bool playable = is_playable(video.status, video.progress);
+  const bool in_work = (video.status == video_status::processing || video.status == video_status::uploading)
+                       && !video.progress.phase.empty();
   return {{"id", video.id},
           {"video_hash", video.hash},
           {"title", video.title},
@@ -39,9 +40,9 @@ json to_json(const video& video) {
           {"status", to_string(video.status)},
           {"error", text_or_null(video.error)},
           {"progress", in_work ? json(video.progress) : json{}},
-          {"url", upload_path(video, completed, "hls/playlist.m3u8")},
-          {"hls_url", upload_path(video, completed, "hls/playlist.m3u8")},
-          {"dash_url", upload_path(video, completed, "dash/manifest.mpd")},
+          {"url", upload_path(video, playable, "hls/playlist.m3u8")},
+          {"hls_url", upload_path(video, playable, "hls/playlist.m3u8")},
+          {"dash_url", upload_path(video, playable, "dash/manifest.mpd")},
           {"thumbnail_url", upload_path(video, video.has_poster, "poster.jpg")},
           {"width", positive_or_null(video.width)},
           {"height", positive_or_null(video.height)},

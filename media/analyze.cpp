@@ -10,8 +10,7 @@
 #include "media/scan.hpp"
 #include "media/video_encoder.hpp"
 
-#include <fmt/format.h>
-
+#include <algorithm>
 #include <limits>
 
 namespace vp::media {
@@ -70,16 +69,24 @@ constexpr std::int64_t most_audio = 600 * audio_sample_rate / audio_frame_size;
 
 } // namespace
 
-result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop) {
+std::optional<std::uint32_t> poster_cell(const plan& plan, const std::vector<segment>& segments) {
+  const auto at = poster_time(plan.video_end);
+  const auto holds = [at](const segment& cell) { return cell.frames > 0 && at < cell.end; };
+  const auto found = std::find_if(segments.begin(), segments.end(), holds);
+  return found == segments.end() ? std::nullopt : std::optional(found->number);
+}
+
+result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop, arrival how) {
   analysis made;
   auto& plan = made.plan;
-  auto scanned = scan(source, stop);
+  auto scanned = scan(source, stop, how);
   if (!scanned)
     return tl::unexpected(scanned.error());
   plan.source = std::move(scanned->source);
-  plan.identity = std::move(scanned->identity);
+  plan.identity = scanned->identity + settings.salt;
   plan.timescale = scanned->ticks.timescale;
   plan.tick_scale = scanned->ticks.tick_scale;
+  plan.video_end = scanned->video_end;
   if (plan.source.video)
     plan.frame_rate = plan.source.video->frame_rate;
   plan.preset = settings.preset;
@@ -108,16 +115,6 @@ result<analysis> analyze(byte_source& source, const encode_settings& settings, c
   if (!inits)
     return tl::unexpected(inits.error());
   made.inits = std::move(*inits);
-
-  if (plan.source.video) {
-    auto poster = make_poster(source, plan, scanned->video_end, stop);
-    if (poster)
-      made.poster = std::move(*poster);
-    else if (stop.raised())
-      return tl::unexpected(stop.why());
-    else
-      plan.source.warnings.push_back(fmt::format("there is no poster: {}", poster.error().text));
-  }
   return made;
 }
 

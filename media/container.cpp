@@ -1,9 +1,10 @@
 #include "media/container.hpp"
 
+#include "media/boxes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstring>
 #include <optional>
 
 namespace vp::media {
@@ -12,49 +13,11 @@ namespace {
 
 constexpr std::size_t head_size = 64;
 
-/// The first bytes of a file, or of a box in it; the rest of the array is zero.
+/// The first bytes of a file, or from there on; the rest of the array is zero.
 std::array<std::uint8_t, head_size> head_at(byte_source& source, std::uint64_t offset) {
   std::array<std::uint8_t, head_size> head{};
-  std::size_t filled = 0;
-  while (filled < head.size()) {
-    const auto got = source.read(offset + filled, std::span(head).subspan(filled));
-    if (!got || *got == 0)
-      break;
-    filled += *got;
-  }
+  read_fully(source, offset, head);
   return head;
-}
-
-std::uint64_t big_endian(const std::uint8_t* p, int bytes) {
-  std::uint64_t value = 0;
-  while (bytes-- > 0)
-    value = value << 8 | *p++;
-  return value;
-}
-
-struct box {
-  std::uint64_t offset = 0;
-  std::uint64_t size = 0; ///< 0: to the end of the file
-  std::array<char, 4> type{};
-};
-
-/// Calls `visit` for each box at the top level until it returns false; the last one may reach beyond the end of the
-/// file.
-template <class Visitor>
-void walk_boxes(byte_source& source, Visitor visit) {
-  constexpr int most_boxes = 1'000'000; // of a fragmented file, and enough for a day of it
-  box it;
-  for (int i = 0; i < most_boxes && it.offset + 8 <= source.size(); ++i) {
-    const auto head = head_at(source, it.offset);
-    it.size = big_endian(head.data(), 4);
-    std::memcpy(it.type.data(), head.data() + 4, 4);
-    if (it.size == 1)
-      it.size = big_endian(head.data() + 8, 8);
-    const bool whole = it.size >= 8 && it.size <= source.size() - it.offset;
-    if (!visit(it) || !whole)
-      return;
-    it.offset += it.size;
-  }
 }
 
 /// An EBML element's size (RFC 8794 section 6) and how many bytes it is written in; no size: it is not known.
@@ -106,7 +69,7 @@ bool iso_cut_off(byte_source& source) {
 bool has_top_level_box(byte_source& source, std::string_view type) {
   bool found = false;
   walk_boxes(source, [&](const box& it) {
-    found = std::string_view(it.type.data(), it.type.size()) == type;
+    found = it.type() == type;
     return !found;
   });
   return found;

@@ -131,10 +131,54 @@ result<std::unique_ptr<demuxer>> demuxer::open(byte_source& source, const interr
   capture_av_log();
   std::unique_ptr<demuxer> self(new demuxer(source, stop));
   self->begin_call();
-  for (auto step : {&demuxer::recognise, &demuxer::open_container, &demuxer::check_streams, &demuxer::check_index})
+  for (auto step : {&demuxer::recognise, &demuxer::open_container, &demuxer::learn_streams, &demuxer::check_streams,
+                    &demuxer::check_index})
     if (auto done = (self.get()->*step)(); !done)
       return tl::unexpected(done.error());
   return self;
+}
+
+result<std::unique_ptr<demuxer>> demuxer::open_times(byte_source& source, const demuxer& real) {
+  std::unique_ptr<demuxer> self(new demuxer(source, real.stop_));
+  self->begin_call();
+  for (auto step : {&demuxer::recognise, &demuxer::open_container})
+    if (auto done = (self.get()->*step)(); !done)
+      return tl::unexpected(done.error());
+  if (!self->has_times_of(real))
+    return fail(errc::broken_media, "the index is not what it seems");
+  self->format_->start_time = real.format_->start_time;
+  // FFmpeg gives a length to packets that have none, by what it has found out of their stream.
+  self->format_->flags |= AVFMT_FLAG_NOPARSE;
+  for (unsigned i = 0; i < self->format_->nb_streams; ++i) {
+    auto& stream = *self->format_->streams[i];
+    stream.r_frame_rate = real.format_->streams[i]->r_frame_rate;
+    stream.avg_frame_rate = real.format_->streams[i]->avg_frame_rate;
+    if (avcodec_parameters_copy(stream.codecpar, real.format_->streams[i]->codecpar) < 0)
+      throw std::bad_alloc();
+  }
+  return self;
+}
+
+/// Whether both indexes have the same entries, but for where and how large they are.
+bool demuxer::has_times_of(const demuxer& real) const {
+  constexpr int largest_sample = 1 << 20;
+  if (name_ != "mov" || real.name_ != "mov" || format_->nb_streams != real.format_->nb_streams)
+    return false;
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    auto* mine = format_->streams[i];
+    auto* other = real.format_->streams[i];
+    const int entries = avformat_index_get_entries_count(mine);
+    if (mine->id != other->id || av_cmp_q(mine->time_base, other->time_base) != 0
+        || entries != avformat_index_get_entries_count(other))
+      return false;
+    for (int e = 0; e < entries; ++e) {
+      const auto* one = avformat_index_get_entry(mine, e);
+      const auto* two = avformat_index_get_entry(other, e);
+      if (one->timestamp != two->timestamp || one->flags != two->flags || one->size > largest_sample)
+        return false;
+    }
+  }
+  return true;
 }
 
 result<void> demuxer::recognise() {
@@ -180,6 +224,7 @@ result<void> demuxer::open_container() {
   if (name_ == "mov") {
     options.set("enable_drefs", 0);
     options.set("use_absolute_path", 0);
+    options.set("ignore_chapters", 1); // which may be anywhere in the file
   }
   int r = avformat_open_input(&context, "", input_, options.out()); // frees the context where it fails
   format_.reset(context);
@@ -195,14 +240,17 @@ result<void> demuxer::open_container() {
       return fail(errc::unsupported_media,
                   fmt::format("the picture is {} x {}, which is too large", format_->streams[i]->codecpar->width,
                               format_->streams[i]->codecpar->height));
+  return {};
+}
 
+result<void> demuxer::learn_streams() {
   begin_call();
   std::vector<AVDictionary*> per_stream(format_->nb_streams);
   for (auto*& limits : per_stream) {
     av_dict_set_int(&limits, "max_pixels", source_limits::pixels, 0);
     av_dict_set_int(&limits, "threads", 1, 0);
   }
-  r = avformat_find_stream_info(format_.get(), per_stream.data());
+  const int r = avformat_find_stream_info(format_.get(), per_stream.data());
   for (auto*& left_over : per_stream)
     av_dict_free(&left_over);
   if (r < 0 || read_error_.code != errc::none || interrupted())
@@ -236,7 +284,6 @@ result<void> demuxer::check_streams() {
 /// An MP4's index that names bytes beyond the end: the file was cut off, and what is missing may be most of it. Other
 /// containers are played as far as they go.
 result<void> demuxer::check_index() {
-  damaged_ = is_cut_off(source_, name_);
   if (name_ != "mov")
     return {};
   const auto size = static_cast<std::int64_t>(source_.size());

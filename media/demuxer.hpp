@@ -36,6 +36,10 @@ public:
   /// `source` must outlive the demuxer.
   static result<std::unique_ptr<demuxer>> open(byte_source& source, const interrupt& stop);
 
+  /// The same for what `read_sample_times` made of the source of `real`: the streams are as they are known there, and
+  /// what their packets carry is not looked at. Error: `broken_media` where it has not the same samples.
+  static result<std::unique_ptr<demuxer>> open_times(byte_source& source, const demuxer& real);
+
   demuxer(const demuxer&) = delete;
   demuxer& operator=(const demuxer&) = delete;
   ~demuxer();
@@ -72,7 +76,7 @@ public:
   /// Goes to a byte where a packet begins, in a container that is nothing but packets. What follows has no timestamps.
   result<void> seek_byte(std::int64_t offset);
 
-  /// The file ends before its own structure does, or what was read last is too broken to go on.
+  /// What was read last is too broken to go on.
   bool damaged() const noexcept { return damaged_; }
 
 private:
@@ -80,6 +84,8 @@ private:
 
   result<void> recognise();
   result<void> open_container();
+  result<void> learn_streams();
+  bool has_times_of(const demuxer& real) const;
   result<void> check_streams();
   result<void> check_index();
   result<void> check_times(const AVPacket& packet) const;

@@ -28,6 +28,8 @@ const char* to_string(errc code) noexcept {
     return "io_failed";
   case errc::overloaded:
     return "overloaded";
+  case errc::incomplete:
+    return "incomplete";
   case errc::timed_out:
     return "timed_out";
   case errc::cancelled:

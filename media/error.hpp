@@ -22,6 +22,7 @@ enum class errc : std::uint8_t {
   disk_full,         ///< no space left
   io_failed,         ///< the disk or the database failed
   overloaded,        ///< too much at once; later it works
+  incomplete,        ///< a source of which too little has arrived to tell
   timed_out,         ///< a deadline passed
   cancelled,         ///< somebody asked to stop
   stale,             ///< the claim belongs to another owner by now

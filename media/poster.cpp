@@ -142,8 +142,11 @@ result<void> look_at_frames(demuxer& source, const plan& plan, std::int64_t from
 
 } // namespace
 
-result<std::vector<unsigned char>> make_poster(byte_source& source, const plan& plan, std::int64_t end,
-                                               const interrupt& stop) {
+std::int64_t poster_time(std::int64_t video_end) {
+  return static_cast<std::int64_t>(static_cast<double>(video_end) * at_fraction);
+}
+
+result<std::vector<unsigned char>> make_poster(byte_source& source, const plan& plan, const interrupt& stop) {
   const auto largest = std::find_if(plan.renditions.begin(), plan.renditions.end(),
                                     [](const auto& r) { return r.kind == media_kind::video; });
   if (largest == plan.renditions.end())
@@ -161,7 +164,7 @@ result<std::vector<unsigned char>> make_poster(byte_source& source, const plan& 
     return tl::unexpected(opened.error());
   const int index = plan.source.video->index;
   (*opened)->select(std::array{index});
-  const auto from = static_cast<std::int64_t>(static_cast<double>(end) * at_fraction);
+  const auto from = poster_time(plan.video_end);
   const auto meaning = output_colour(*(*opened)->stream(index).codecpar);
   chooser choose(small, meaning);
   auto looked = look_at_keyframes(**opened, plan, from, choose);

@@ -2,9 +2,12 @@
 
 #include "media/audio_clock.hpp"
 #include "media/audio_mixer.hpp"
+#include "media/container.hpp"
 #include "media/grid.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
+#include "media/sample_bytes.hpp"
+#include "media/sample_times.hpp"
 #include "media/timeline.hpp"
 #include "media/video_decoder.hpp"
 
@@ -17,6 +20,7 @@
 #include <cmath>
 #include <initializer_list>
 #include <optional>
+#include <string_view>
 
 namespace vp::media {
 
@@ -52,6 +56,10 @@ public:
     add_bytes(packet.data, packet.size);
   }
 
+  void add(std::string_view text) {
+    add_bytes(reinterpret_cast<const std::uint8_t*>(text.data()), static_cast<int>(text.size()));
+  }
+
   std::string hex() {
     std::array<unsigned char, size> digest{};
     crypto_generichash_final(&state_, digest.data(), digest.size());
@@ -75,22 +83,32 @@ private:
 
 class scanner {
 public:
-  explicit scanner(demuxer& from, source_info info) : from_(from) { made_.source = std::move(info); }
+  scanner(demuxer& from, byte_source& source, source_info info, demuxer* times)
+      : from_(from), source_(source), times_(times) {
+    made_.source = std::move(info);
+  }
 
-  result<scan_result> run() {
+  /// To be told of sources whose packets are not all read.
+  void identify(std::string_view index) { identity_.add(index); }
+
+  result<scan_result> run(arrival how) {
     if (auto done = begin(); !done)
       return tl::unexpected(done.error());
+    if (how == arrival::arriving && !index_may_tell())
+      return fail(errc::incomplete, "this file can be planned only when all of it is there");
     for (const auto& stream :
          {made_.source.video ? made_.source.video->index : -1, made_.source.audio ? made_.source.audio->index : -1})
       if (stream >= 0)
         identity_.add(from_.stream(stream));
     auto packet = make_packet();
-    for (;;) {
+    while (!(planner_ && index_tells())) {
+      if (planner_ && how == arrival::arriving)
+        return fail(errc::incomplete, "this video can be planned only when all of it is there");
       const auto more = from_.read(*packet);
       if (!more)
         return tl::unexpected(more.error());
       if (!*more)
-        break;
+        return finish();
       identity_.add(*packet);
       if (made_.source.video && packet->stream_index == made_.source.video->index) {
         if (auto done = on_video(*packet); !done)
@@ -99,6 +117,9 @@ public:
         on_audio(*packet);
       }
     }
+    if (auto done = read_times(); !done)
+      return tl::unexpected(done.error());
+    by_index_ = true;
     return finish();
   }
 
@@ -111,7 +132,6 @@ private:
 
   result<void> begin() {
     auto& info = made_.source;
-    std::vector<int> streams;
     if (info.audio && info.audio->channels <= 0) {
       info.warnings.emplace_back("the audio track is damaged and left out");
       info.audio.reset();
@@ -121,17 +141,17 @@ private:
       info.audio.reset();
     }
     if (info.audio)
-      streams.push_back(info.audio->index);
+      streams_.push_back(info.audio->index);
     if (!info.video) {
       if (!info.audio)
         return fail(errc::broken_media, "the file has neither video nor audio that can be read");
       made_.ticks = {audio_sample_rate, 1};
-      from_.select(streams);
+      from_.select(streams_);
       start_planning();
       return {};
     }
-    streams.push_back(info.video->index);
-    from_.select(streams);
+    streams_.push_back(info.video->index);
+    from_.select(streams_);
     auto& stream = from_.stream(info.video->index);
     const auto ticks = choose_ticks(info.video->time_base);
     if (!ticks)
@@ -144,6 +164,50 @@ private:
       return tl::unexpected(decoder.error());
     decoder_ = std::move(*decoder);
     return {};
+  }
+
+  /// Whether the times of samples say all, as far as their codecs go: each one of the video is a picture that is shown,
+  /// and of the audio it is known how long they are.
+  bool index_may_tell() const {
+    if (!times_)
+      return false;
+    const auto& [video, audio] = std::pair{made_.source.video, made_.source.audio};
+    if (audio) {
+      const auto codec = from_.stream(audio->index).codecpar->codec_id;
+      if (codec == AV_CODEC_ID_OPUS || codec == AV_CODEC_ID_VORBIS || codec == AV_CODEC_ID_EAC3)
+        return false;
+    }
+    if (!video)
+      return true;
+    const auto& parameters = *from_.stream(video->index).codecpar;
+    return parameters.codec_id != AV_CODEC_ID_VP8
+           && (parameters.codec_id != AV_CODEC_ID_H264 || has_whole_frames_only(parameters));
+  }
+
+  bool index_tells() const { return index_may_tell() && !(made_.source.video && made_.source.video->interlaced); }
+
+  /// Plans anew, all of it by the index.
+  result<void> read_times() {
+    start_planning();
+    anchors_.reset();
+    audio_end_ = 0;
+    has_audio_ = false;
+    times_->select(streams_);
+    auto packet = make_packet();
+    for (;;) {
+      const auto more = times_->read(*packet);
+      if (!more)
+        return tl::unexpected(more.error());
+      if (!*more)
+        return {};
+      const auto is_video = made_.source.video && packet->stream_index == made_.source.video->index;
+      if (packet->pts != no_pts && packet->dts != no_pts)
+        (is_video ? pictures_ : sound_).add(packet->pts, packet->dts);
+      if (!is_video)
+        on_audio(*packet);
+      else if (packet->pts != no_pts && !(packet->flags & AV_PKT_FLAG_DISCARD))
+        add({packet->pts, packet->dts, packet->duration});
+    }
   }
 
   /// Time zero is known from here on.
@@ -224,7 +288,7 @@ private:
       if (!planner_)
         return fail(errc::broken_media, "no picture of the video could be decoded");
     }
-    if (from_.damaged())
+    if (from_.damaged() || (!by_index_ && is_cut_off(source_, from_.format_name())))
       info.warnings.emplace_back("the file is cut off or damaged; what could be read of it is played");
     if (info.audio)
       on_audio_known();
@@ -236,6 +300,7 @@ private:
     made_.identity = identity_.hex();
     planner_->finish();
     made_.segments = planner_->take();
+    locate_bytes();
     if (made_.segments.empty())
       return fail(errc::broken_media, "the file has no pictures and no sound");
     if (!info.audio)
@@ -249,6 +314,45 @@ private:
     info.duration = std::max(static_cast<double>(planner_->video_end()) / made_.ticks.timescale,
                              static_cast<double>(planner_->audio_end()) / audio_sample_rate);
     return std::move(made_);
+  }
+
+  /// What of the source each segment's encoding reads.
+  void locate_bytes() {
+    const auto& [video, audio] = std::pair{made_.source.video, made_.source.audio};
+    const bool pictures_known = by_index_ && video && pictures_.locate(from_.stream(video->index));
+    const bool sound_known = by_index_ && audio && sound_.locate(from_.stream(audio->index));
+    for (auto& cell : made_.segments) {
+      if (cell.frames > 0)
+        cell.video_bytes = pictures_known ? bytes_of_pictures(cell) : byte_range{0, source_.size()};
+      if (cell.audio_end > cell.audio_start)
+        cell.audio_bytes = sound_known ? bytes_of_sound(cell) : byte_range{0, source_.size()};
+    }
+  }
+
+  byte_range bytes_of_pictures(const segment& cell) const {
+    const auto& base = made_.source.video->time_base;
+    const auto half_second = base.den / (2 * std::max<std::int64_t>(1, base.num));
+    return pictures_.of_pictures(time_->pts(cell.start), time_->pts(cell.end), half_second);
+  }
+
+  /// With what its decoder, and who looks for its place, go back and ahead.
+  byte_range bytes_of_sound(const segment& cell) const {
+    constexpr std::int64_t before = audio_sample_rate + 4 * audio_frame_size;
+    constexpr std::int64_t behind = audio_sample_rate / 2 + 2 * audio_frame_size;
+    const auto& stream = from_.stream(made_.source.audio->index);
+    const auto pts = [&](std::int64_t samples) {
+      return av_rescale_q(samples, audio_time_base, stream.time_base)
+             + av_rescale_q(made_.source.start_time, microseconds, stream.time_base);
+    };
+    auto start = pts(cell.audio_start * audio_frame_size - before);
+    if (!made_.audio_anchors.empty()) {
+      const auto rate = stream.codecpar->sample_rate;
+      const auto& anchor = anchor_before(
+          made_.audio_anchors, av_rescale(cell.audio_start * audio_frame_size - before, rate, audio_sample_rate));
+      if (anchor.grid == 0) // from there on samples are counted
+        start = std::min(start, anchor.pts - av_rescale_q(500'000, microseconds, stream.time_base));
+    }
+    return sound_.of_sound(start, pts(cell.audio_end * audio_frame_size + behind));
   }
 
   void on_audio_known() {
@@ -280,6 +384,8 @@ private:
   }
 
   demuxer& from_;
+  byte_source& source_;
+  demuxer* times_; ///< of the index, where that is known to be whole
   fingerprint identity_;
   scan_result made_;
   std::optional<packet_inspector> inspector_;
@@ -288,6 +394,10 @@ private:
   std::optional<timeline> time_;
   std::optional<grid_planner> planner_; ///< once there is
   std::vector<frame_time> held_;        ///< until then
+  std::vector<int> streams_;
+  sample_bytes pictures_; ///< where the index tells
+  sample_bytes sound_;
+  bool by_index_ = false;
   std::size_t packets_without_picture_ = 0;
   std::int64_t first_ = no_pts;
   std::int64_t last_ = no_pts;
@@ -297,11 +407,18 @@ private:
 
 } // namespace
 
-result<scan_result> scan(byte_source& source, const interrupt& stop) {
+result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how) {
   auto opened = demuxer::open(source, stop);
   if (!opened)
     return tl::unexpected(opened.error());
-  return scanner(**opened, probe(**opened, source)).run();
+  const auto index = read_sample_times(source);
+  std::unique_ptr<demuxer> times;
+  if (index.source)
+    if (auto made = demuxer::open_times(*index.source, **opened))
+      times = std::move(*made);
+  scanner scanning(**opened, source, probe(**opened, source), times.get());
+  scanning.identify(index.digest);
+  return scanning.run(how);
 }
 
 } // namespace vp::media

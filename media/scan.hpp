@@ -21,12 +21,15 @@ struct scan_result {
   std::vector<audio_anchor> audio_anchors;
   std::int64_t video_end = 0;   ///< ticks
   std::int64_t widest_step = 0; ///< ticks: see `grid_planner`
-  std::string identity;         ///< hex digits: another source, even one of the same name and size, has others
+  std::string identity;         ///< hex digits, of all that was read: another source, even one of the same name and
+                                ///< size, has others
 };
 
-/// Reads a source once from end to end, and decodes it up to the first picture only: what comes before that cannot be
-/// shown, whatever its timestamps say (the leading pictures of an open group, or a stream that begins anywhere).
-/// Errors: `unsupported_media`, `broken_media`, `timed_out`, `cancelled`.
-result<scan_result> scan(byte_source& source, const interrupt& stop);
+/// Reads a source, and decodes it up to the first picture only: what comes before that cannot be shown, whatever its
+/// timestamps say (the leading pictures of an open group, or a stream that begins anywhere). Behind that picture only
+/// the index is read where there is one that says all (see `read_sample_times`), else every packet to the end. Errors:
+/// `unsupported_media`, `broken_media`, `timed_out`, `cancelled`; of a source that arrives `incomplete`, where the
+/// index does not tell.
+result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how = arrival::whole);
 
 } // namespace vp::media

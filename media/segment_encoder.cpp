@@ -1,6 +1,7 @@
 #include "media/segment_encoder.hpp"
 
 #include "media/audio_encoder.hpp"
+#include "media/poster.hpp"
 #include "media/video_segments.hpp"
 
 #include <fmt/format.h>
@@ -19,7 +20,8 @@ public:
   result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
                                        const interrupt& stop) override {
     for (const auto& id : renditions)
-      if (std::none_of(plan_.renditions.begin(), plan_.renditions.end(), [&](const auto& r) { return r.id == id; }))
+      if (id != poster_id
+          && std::none_of(plan_.renditions.begin(), plan_.renditions.end(), [&](const auto& r) { return r.id == id; }))
         return fail(errc::invalid_request, fmt::format("the plan has no rendition {}", id));
     std::vector<bool> wanted; // as many as there are rungs
     bool audio_wanted = false;
@@ -37,6 +39,9 @@ public:
         return tl::unexpected(done.error());
     if (cell.audio_end > cell.audio_start && audio_wanted)
       if (auto done = encode_audio(cell, stop, fragments); !done)
+        return tl::unexpected(done.error());
+    if (std::find(renditions.begin(), renditions.end(), poster_id) != renditions.end())
+      if (auto done = add_poster(cell, stop, fragments); !done)
         return tl::unexpected(done.error());
     return fragments;
   }
@@ -70,6 +75,19 @@ private:
     if (!made)
       return tl::unexpected(made.error());
     into.push_back(std::move(*made));
+    return {};
+  }
+
+  /// A video can do without.
+  result<void> add_poster(const segment& cell, const interrupt& stop, std::vector<fragment>& into) {
+    fragment made;
+    made.rendition = poster_id;
+    made.segment = cell.number;
+    if (auto poster = make_poster(source_, plan_, stop))
+      made.bytes = std::move(*poster);
+    else if (stop.raised())
+      return tl::unexpected(stop.why());
+    into.push_back(std::move(made));
     return {};
   }
 

@@ -25,7 +25,8 @@ public:
   virtual ~segment_encoder() = default;
 
   /// The fragments of `cell`, one for each of `renditions` (ids of the plan; all of them when empty) that has media
-  /// there.
+  /// there. `poster_id` among them brings the poster too, as a fragment of that name: a JPEG, or no bytes where none
+  /// can be made.
   virtual result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
                                                const interrupt& stop) = 0;
 

@@ -16,6 +16,16 @@ struct rational {
   friend bool operator==(const rational&, const rational&) = default;
 };
 
+/// Bytes of a file, from `begin` to before `end`.
+struct byte_range {
+  std::uint64_t begin = 0;
+  std::uint64_t end = 0;
+
+  bool empty() const noexcept { return begin >= end; }
+  std::uint64_t size() const noexcept { return empty() ? 0 : end - begin; }
+  friend bool operator==(const byte_range&, const byte_range&) = default;
+};
+
 /// The video stream of a source, as it is stored.
 struct video_stream {
   int index = -1;
@@ -82,6 +92,8 @@ struct segment {
   std::uint32_t frames = 0;     ///< video frames; 0 where there is no video
   std::int64_t audio_start = 0; ///< first AAC frame
   std::int64_t audio_end = 0;   ///< one past the last AAC frame; equal to `audio_start` where there is no audio
+  byte_range video_bytes;       ///< of the source, that are read for its frames; all where the index does not tell
+  byte_range audio_bytes;       ///< the same for its audio
 
   friend bool operator==(const segment&, const segment&) = default;
 };
@@ -105,10 +117,11 @@ struct rendition {
 /// How a video is encoded. Made once a job and kept, so that a job that is continued makes the same bytes.
 struct plan {
   source_info source;
-  std::string identity;        ///< of what is in the source's tracks, hex digits; the rendition ids follow from it
+  std::string identity;        ///< of what is in the source's tracks; the rendition ids follow from it
   std::uint32_t timescale = 0; ///< ticks per second of the video tracks; audio tracks use `sample_rate`
   std::int64_t tick_scale = 1; ///< ticks for one unit of the source's time base numerator: ticks = pts * tick_scale
   rational frame_rate;         ///< what the encoders are told
+  std::int64_t video_end = 0;  ///< ticks; where the last frame ends
   std::string preset;          ///< x264's
   double crf = 0;
   std::vector<rendition> renditions;       ///< video from the largest to the smallest, then audio
@@ -116,6 +129,9 @@ struct plan {
 
   friend bool operator==(const plan&, const plan&) = default;
 };
+
+/// What stands for the poster where renditions are named.
+inline constexpr auto poster_id = "poster";
 
 inline constexpr int audio_sample_rate = 48000;
 inline constexpr int audio_frame_size = 1024;
@@ -126,9 +142,13 @@ struct encode_settings {
   std::string encoder = "auto";
   std::string preset = "veryfast";
   double crf = 21;
+  std::string salt; ///< goes into the renditions' ids
 
   friend bool operator==(const encode_settings&, const encode_settings&) = default;
 };
+
+/// Whether all of a source is there, or its bytes are waited for.
+enum class arrival : std::uint8_t { whole, arriving };
 
 /// The file that a player loads before the first fragment of a rendition.
 struct init_segment {
@@ -153,7 +173,6 @@ struct analysis {
   media::plan plan;
   std::vector<segment> segments;
   std::vector<init_segment> inits;
-  std::vector<unsigned char> poster; ///< JPEG; empty for audio alone
 };
 
 } // namespace vp::media

@@ -38,9 +38,12 @@ TEST_CASE_METHOD(test::storage, "a job goes from its claim to completion", "[dat
   analysis.plan.source.warnings = {"The end is cut off."};
   REQUIRE(db->store_plan(job->claim, analysis));
   REQUIRE(db->store_fragments(job->claim, some_fragments()));
+  CHECK_FALSE(db->get(a)->has_poster);
+  REQUIRE(db->store_fragments(job->claim, {{std::string{media::poster_id}, 1, 0, 0, 30}}));
+  CHECK(db->get(a)->has_poster);
   CHECK(db->get(a)->attempts == 0);
-  REQUIRE(db->store_progress(job->claim, {"encoding", 1, 2, {{"720p", 1, 2}}, 3.5}));
-  CHECK(db->get(a)->progress == progress{"encoding", 1, 2, {{"720p", 1, 2}}, 3.5});
+  REQUIRE(db->store_progress(job->claim, {"encoding", 1, 2, {{"720p", 1, 2, {{0, 0}}, {1}}}, 3.5, {{0, 2.5}}}));
+  CHECK(db->get(a)->progress == progress{"encoding", 1, 2, {{"720p", 1, 2, {{0, 0}}, {1}}}, 3.5, {{0, 2.5}}});
   auto data = last_event_data();
   CHECK(data["kind"] == "progress");
   CHECK(data["progress"]["segments_done"] == 1);

@@ -119,7 +119,7 @@ TEST_CASE_METHOD(test::storage, "the log doesn't grow for ever, and ids are neve
   queued(a);
   auto mine = claimed(a);
   for (auto i = 0; i < 10; ++i)
-    REQUIRE(db->store_progress(mine, {"encoding", 1, 2, {}, -1}));
+    REQUIRE(db->store_progress(mine, {"encoding", 1, 2, {}, -1, {}}));
   CHECK(last_event_data()["progress"]["eta_seconds"].is_null());
   auto newest = *db->last_event();
   wall += 30min;

@@ -365,6 +365,54 @@ TEST_CASE_METHOD(dispatcher_fixture, "closing waits for an encoder that does not
   CHECK(closing.get<void>());
 }
 
+TEST_CASE_METHOD(dispatcher_fixture, "what somebody waits for comes first, from the beginning", "[dispatcher]") {
+  start();
+  auto encoder = add_encoder();
+  auto what = test::make_order(video_a, 9);
+  what.wishes = {{6, 0b010}, {7, 0b010}};
+  auto log = std::make_shared<test::listener_log>();
+  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  advance(2s);
+  CHECK(log->numbers() == std::vector<std::uint32_t>{6, 7});
+  for (auto& result : log->results)
+    CHECK(result.fragments.size() == 1);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kept free", "[dispatcher]") {
+  start();
+  auto script = std::make_shared<test::encoder_script>();
+  add_encoder(script);
+  add_encoder(script);
+  auto busy = [&] {
+    auto encoders = ask<dispatcher_status>(dispatcher, status_atom_v)->encoders;
+    return std::count_if(encoders.begin(), encoders.end(), [](const auto& x) { return x.busy; });
+  };
+  auto order = open(video_a, 200);
+  run();
+  CHECK(busy() == 2);
+  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{100, 0b001}});
+  advance(3s);
+  REQUIRE(busy() == 1);
+  // So the next one does not have to wait.
+  auto before = script->segments.size();
+  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{150, 0b001}});
+  run();
+  CHECK(busy() == 2);
+  REQUIRE(script->segments.size() == before + 1);
+  CHECK(script->segments.back().second == 150);
+  advance(config.watching + 2s);
+  CHECK(busy() == 2);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "who is alone is not kept free", "[dispatcher]") {
+  start();
+  add_encoder();
+  auto order = open(video_a, 200);
+  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{100, 0b001}});
+  advance(4s);
+  CHECK(order.log->results.size() >= 3);
+}
+
 TEST_CASE_METHOD(dispatcher_fixture, "an order ends with its listener", "[dispatcher]") {
   start();
   auto encoder = add_encoder();

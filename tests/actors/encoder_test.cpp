@@ -84,7 +84,7 @@ struct encoder_fixture : test::actor_fixture {
 
   static segment_task task(std::uint32_t number = 0) {
     auto order = test::make_order(test::hash_of('a'), number + 1);
-    return {order.source, order.plan, order.cells.back(), {}};
+    return {order.source, order.plan, order.cells.back().cell, ids_of(order.plan, order.cells.back().wanted)};
   }
 
   template <class Handle>

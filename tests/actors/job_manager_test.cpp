@@ -13,6 +13,7 @@ const auto video_b = test::hash_of('b');
 /// A job that does what the test says, when it says so.
 struct job_script {
   finish_listener listener;
+  upload_session_actor upload; ///< that it was begun with
   transcode_job_actor actor;
   std::vector<bool> cancels; ///< what `cancel` was asked with
   bool deaf = false;         ///< does not answer `cancel`
@@ -39,6 +40,11 @@ transcode_job_actor::behavior_type scripted_job(transcode_job_actor::pointer sel
         return caf::unit;
       },
       [](tick_atom) {},
+      [](begin_atom, const std::vector<cell_part>&) {},
+      [](arrive_atom, const arrival&) {},
+      [](wish_atom, const fragment_wish& what) -> caf::result<std::uint64_t> { return what.segment; },
+      [](await_atom, const std::string&, std::uint64_t) -> caf::result<void> { return caf::unit; },
+      [](abort_atom, const std::string&, std::uint64_t) {},
   };
 }
 
@@ -82,8 +88,10 @@ struct manager_fixture : test::actor_fixture {
           [](status_atom) { return queue_status{}; },
       };
     });
-    job_starter starter = [this](const std::string& hash, const finish_listener& listener) -> transcode_job_actor {
+    job_starter starter = [this](const std::string& hash, const upload_session_actor& upload,
+                                 const finish_listener& listener) -> transcode_job_actor {
       auto script = std::make_shared<job_script>();
+      script->upload = upload;
       script->listener = listener;
       script->actor = spawn(scripted_job, hash, script);
       jobs.push_back(script);
@@ -247,4 +255,100 @@ TEST_CASE_METHOD(manager_fixture, "jobs end with their manager", "[job_manager]"
   self->send_exit(manager, caf::exit_reason::user_shutdown);
   run();
   CHECK_FALSE(alive(jobs[0]->actor));
+}
+
+// -- uploads --------------------------------------------------------------------------------------
+
+namespace {
+
+struct upload_fixture : manager_fixture {
+  upload_session_actor session = spawn([](upload_session_actor::pointer) -> upload_session_actor::behavior_type {
+    return {
+        [](begin_atom, std::uint32_t, std::uint64_t) -> caf::result<chunk_ticket> { return chunk_ticket{}; },
+        [](write_atom, std::uint64_t, const bytes&) -> caf::result<void> { return caf::unit; },
+        [](end_atom, std::uint64_t) -> caf::result<chunk_receipt> { return chunk_receipt{}; },
+        [](abort_atom, std::uint64_t) {},
+        [](missing_atom) { return std::vector<std::uint32_t>{}; },
+        [](finalize_atom) -> caf::result<video> { return video{}; },
+        [](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> { return media::byte_range{}; },
+        [](watch_atom, const arrival_listener&) {},
+        [](want_atom, const std::vector<media::byte_range>&) {},
+    };
+  });
+
+  void preview(const std::string& hash) { tell(manager, preview_atom_v, hash, session); }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(upload_fixture, "the job of an upload begins once, and ends without a word to the queue",
+                 "[job_manager]") {
+  start();
+  preview(video_a);
+  preview(video_a);
+  REQUIRE(jobs.size() == 1);
+  CHECK(jobs[0]->upload == session);
+  end(jobs[0], job_end::put_back);
+  CHECK(answers.empty());
+  // The next chunk begins it again.
+  preview(video_a);
+  CHECK(jobs.size() == 2);
+}
+
+TEST_CASE_METHOD(upload_fixture, "the delivery of an upload that is whole is answered by the job that runs",
+                 "[job_manager]") {
+  start();
+  preview(video_a);
+  deliver(7, video_a);
+  REQUIRE(jobs.size() == 1);
+  CHECK(answers.empty());
+  end(jobs[0], job_end::completed);
+  CHECK(answers == std::vector<answer>{{"ack", 7, {}}});
+}
+
+TEST_CASE_METHOD(upload_fixture, "an upload whose job could do nothing waits until it is whole", "[job_manager]") {
+  start();
+  preview(video_a);
+  end(jobs[0], job_end::not_yet);
+  preview(video_a);
+  CHECK(jobs.size() == 1);
+  deliver(7, video_a);
+  REQUIRE(jobs.size() == 2);
+  CHECK_FALSE(jobs[1]->upload);
+  end(jobs[1], job_end::completed);
+  // What is begun anew under the same name is another upload.
+  preview(video_a);
+  CHECK(jobs.size() == 3);
+}
+
+TEST_CASE_METHOD(upload_fixture, "an upload whose job breaks off is left alone until it is whole", "[job_manager]") {
+  start();
+  preview(video_a);
+  crash(jobs[0]);
+  preview(video_a);
+  CHECK(jobs.size() == 1);
+  CHECK(answers.empty());
+}
+
+TEST_CASE_METHOD(upload_fixture, "uploads have so many jobs and no more", "[job_manager]") {
+  config.previews = 1;
+  start();
+  preview(video_a);
+  preview(video_b);
+  CHECK(jobs.size() == 1);
+  // A video of the queue takes no place of theirs.
+  deliver(7, video_a);
+  preview(video_b);
+  CHECK(jobs.size() == 2);
+}
+
+TEST_CASE_METHOD(upload_fixture, "wishes go to the job of their video", "[job_manager]") {
+  start();
+  CHECK(ask<std::uint64_t>(manager, wish_atom_v, fragment_wish{video_a, "720p", 3, "me"}).error().code
+        == errc::conflict);
+  preview(video_a);
+  CHECK(ask<std::uint64_t>(manager, wish_atom_v, fragment_wish{video_a, "720p", 3, "me"}) == 3U);
+  CHECK(ask<void>(manager, await_atom_v, video_a, std::uint64_t{3}));
+  // Of a video that nobody works on the disk tells.
+  CHECK(ask<void>(manager, await_atom_v, video_b, std::uint64_t{3}));
 }

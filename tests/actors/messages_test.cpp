@@ -24,13 +24,23 @@ video_status sample() {
 }
 
 template <>
+segment_run sample() {
+  return {2, 4};
+}
+
+template <>
+time_span sample() {
+  return {1.5, 2.25};
+}
+
+template <>
 rendition_progress sample() {
-  return {"720p", 3, 7};
+  return {"720p", 3, 7, {sample<segment_run>()}, {5, 6}};
 }
 
 template <>
 progress sample() {
-  return {"encoding", 4, 9, {sample<rendition_progress>(), {"audio", 1, 2}}, 12.5};
+  return {"encoding", 4, 9, {sample<rendition_progress>(), {"audio", 1, 2, {}, {}}}, 12.5, {sample<time_span>()}};
 }
 
 template <>
@@ -49,6 +59,7 @@ video sample() {
   x.status = video_status::failed;
   x.error = "why";
   x.attempts = 2;
+  x.uploads = 3;
   x.width = 1920;
   x.height = 1080;
   x.duration = 1.25;
@@ -78,7 +89,17 @@ chunk_ticket sample() {
 
 template <>
 chunk_receipt sample() {
-  return {test::hash_of('b'), 1, 2, 3, 4};
+  return {test::hash_of('b'), 1, 2, 3, 4, {5, 6}};
+}
+
+template <>
+media::byte_range sample() {
+  return {7, 1234567890123};
+}
+
+template <>
+arrival sample() {
+  return {{sample<media::byte_range>(), {1, 2}}, true};
 }
 
 template <>
@@ -146,12 +167,12 @@ claimed_job sample() {
 
 template <>
 source_ref sample() {
-  return {test::hash_of('f'), "/a/path", 12345, 7};
+  return {test::hash_of('f'), "/a/path", 12345, 7, true};
 }
 
 template <>
 media::encode_settings sample() {
-  return {"libx264", "slow", 18.5};
+  return {"libx264", "slow", 18.5, "salt"};
 }
 
 template <>
@@ -161,7 +182,7 @@ analyze_task sample() {
 
 template <>
 media::segment sample() {
-  return {1, -2, 3, 4, 5, 6};
+  return {1, -2, 3, 4, 5, 6, {7, 8}, {9, 10}};
 }
 
 template <>
@@ -180,8 +201,23 @@ segment_result sample() {
 }
 
 template <>
+cell_part sample() {
+  return {3, 0b101};
+}
+
+template <>
+cell_order sample() {
+  return {sample<media::segment>(), 0b11, 0b10};
+}
+
+template <>
 job_order sample() {
-  return {sample<source_ref>(), sample<media::plan>(), test::make_segments(2)};
+  return {sample<source_ref>(), sample<media::plan>(), {sample<cell_order>()}, {sample<cell_part>()}};
+}
+
+template <>
+fragment_wish sample() {
+  return {test::hash_of('a'), "720p-0000cafe", 7, "10.0.0.1"};
 }
 
 template <>
@@ -257,6 +293,16 @@ std::vector<stored_fragment> sample() {
 template <>
 std::vector<media::segment> sample() {
   return test::make_segments(5);
+}
+
+template <>
+std::vector<media::byte_range> sample() {
+  return {sample<media::byte_range>(), {}};
+}
+
+template <>
+std::vector<cell_part> sample() {
+  return {sample<cell_part>(), {}};
 }
 
 struct wire_fixture : test::actor_fixture {

@@ -63,7 +63,9 @@ struct cluster_fixture : test::sim_cluster {
         return false;
     return std::all_of(log->results.begin(), log->results.end(), [](const segment_result& x) {
       auto cells = test::make_segments(x.segment + 1);
-      auto expected = test::make_result({{x.video_hash, "", 0}, test::make_plan(), cells.back(), {}});
+      const auto plan = test::make_plan();
+      auto expected = test::make_result(
+          {{x.video_hash, "", 0}, plan, cells.back(), ids_of(plan, renditions_in(plan, cells.back()))});
       return x.fragments.size() == expected.fragments.size()
              && std::equal(x.fragments.begin(), x.fragments.end(), expected.fragments.begin(),
                            [](const auto& a, const auto& b) { return a.rendition == b.rendition && a.data == b.data; });

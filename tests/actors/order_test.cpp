@@ -11,15 +11,27 @@ constexpr encoder_id anna = 1;
 constexpr encoder_id bert = 2;
 constexpr encoder_id carl = 3;
 
+/// All renditions of the cell with this index.
+order::part all(std::size_t index) {
+  return {index, 0b111};
+}
+
+/// The index of what an encoder should do next, or -1.
+int next(const order& x, encoder_id who, bool alone) {
+  auto what = x.next(who, alone);
+  return what ? static_cast<int>(what->index) : -1;
+}
+
 /// Lets the encoder take and finish what it should do next; the segment's number, or -1 where there is nothing for it.
 int step(order& x, encoder_id who, bool alone = false) {
-  auto index = x.next(who, alone);
-  if (!index)
+  auto what = x.next(who, alone);
+  if (!what)
     return -1;
-  x.started(*index, who);
-  x.encoded(*index);
-  x.stored(x.cell(*index).number);
-  return static_cast<int>(x.cell(*index).number);
+  x.started(*what, who);
+  x.encoded(*what);
+  const auto number = x.cell(what->index).number;
+  x.stored(number);
+  return static_cast<int>(number);
 }
 
 } // namespace
@@ -36,12 +48,12 @@ TEST_CASE("one encoder does an order from the first segment to the last", "[orde
 TEST_CASE("two encoders each do one contiguous half of the time", "[order]") {
   // 0 to 2, 2 to 4, then 4 s each: the middle of what the first one leaves is at 16 s.
   order x{test::make_order(test::hash_of('a'), 9)};
-  CHECK(x.next(anna, false) == 0);
-  x.started(0, anna);
-  REQUIRE(x.next(bert, false) == 5);
-  x.started(5, bert);
-  x.encoded(0);
-  x.encoded(5);
+  CHECK(next(x, anna, false) == 0);
+  x.started(all(0), anna);
+  REQUIRE(next(x, bert, false) == 5);
+  x.started(all(5), bert);
+  x.encoded(all(0));
+  x.encoded(all(5));
   for (int i = 1; i < 5; ++i)
     CHECK(step(x, anna) == i);
   for (int i = 6; i < 9; ++i)
@@ -50,19 +62,19 @@ TEST_CASE("two encoders each do one contiguous half of the time", "[order]") {
 
 TEST_CASE("who has been there seeks again only where enough is left", "[order]") {
   order x{test::make_order(test::hash_of('a'), 12)};
-  x.started(0, anna);
-  x.started(6, bert);
+  x.started(all(0), anna);
+  x.started(all(6), bert);
   for (std::uint32_t i = 1; i < 6; ++i)
-    x.started(i, anna);
+    x.started(all(i), anna);
   // 7 to 11 are Bert's; Anna is done with hers and takes the second half of the rest.
   REQUIRE(x.next(anna, false).has_value());
-  CHECK(*x.next(anna, false) == 9);
-  x.started(7, bert);
-  x.started(8, bert);
-  x.started(9, bert);
+  CHECK(next(x, anna, false) == 9);
+  x.started(all(7), bert);
+  x.started(all(8), bert);
+  x.started(all(9), bert);
   // Two are left: not worth a seek for Anna, but for Carl, who has nothing else to do here.
   CHECK_FALSE(x.next(anna, false));
-  CHECK(x.next(carl, false) == 11);
+  CHECK(next(x, carl, false) == 11);
 }
 
 TEST_CASE("a run that nobody stands at goes on where it was left", "[order]") {
@@ -76,26 +88,26 @@ TEST_CASE("a run that nobody stands at goes on where it was left", "[order]") {
 
 TEST_CASE("what was given back comes first, and preferably to another encoder", "[order]") {
   order x{test::make_order(test::hash_of('a'), 10)};
-  x.started(0, anna);
-  x.started(5, bert);
-  CHECK(x.failed(5, bert) == 1);
-  CHECK(x.next(carl, false) == 5);
-  CHECK_FALSE(x.next(bert, false) == 5);
-  CHECK(x.next(bert, true) == 5);
-  x.started(5, carl);
-  CHECK(x.lost(5, carl) == 1);
-  x.started(5, anna);
-  CHECK(x.failed(5, anna) == 2);
+  x.started(all(0), anna);
+  x.started(all(5), bert);
+  CHECK(x.failed(all(5), bert) == 1);
+  CHECK(next(x, carl, false) == 5);
+  CHECK_FALSE(next(x, bert, false) == 5);
+  CHECK(next(x, bert, true) == 5);
+  x.started(all(5), carl);
+  CHECK(x.lost(all(5), carl) == 1);
+  x.started(all(5), anna);
+  CHECK(x.failed(all(5), anna) == 2);
   CHECK(x.waiting() == 9);
 }
 
 TEST_CASE("segments count against the credit until they are stored", "[order]") {
   order x{test::make_order(test::hash_of('a'), 4)};
-  x.started(0, anna);
+  x.started(all(0), anna);
   CHECK(x.unstored() == 1);
   x.stored(0); // Before it was encoded: means nothing.
   CHECK(x.unstored() == 1);
-  x.encoded(0);
+  x.encoded(all(0));
   CHECK(x.running() == 0);
   CHECK(x.unstored() == 1);
   x.stored(7); // No such segment.
@@ -108,7 +120,66 @@ TEST_CASE("cells that are done already split an order into runs", "[order]") {
   auto what = test::make_order(test::hash_of('a'), 9);
   what.cells.erase(what.cells.begin() + 3, what.cells.begin() + 5);
   order x{std::move(what)};
-  x.started(0, anna);
+  x.started(all(0), anna);
   // The second run belongs to nobody yet.
-  CHECK(x.cell(*x.next(bert, false)).number == 5);
+  CHECK(x.cell(x.next(bert, false)->index).number == 5);
+}
+
+TEST_CASE("what viewers wait for comes first, a rendition at a time", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.started(all(0), anna);
+  x.wish({{7, 0b100}, {5, 0b010}, {0, 0b010}});
+  CHECK(x.has_wishes());
+  REQUIRE(x.wished(bert, false) == order::part{7, 0b100});
+  x.started({7, 0b100}, bert);
+  REQUIRE(x.wished(carl, false) == order::part{5, 0b010});
+  x.started({5, 0b010}, carl);
+  // The last one is being made already.
+  CHECK_FALSE(x.wished(anna, false));
+  CHECK_FALSE(x.has_wishes());
+  // The rest of such a segment is a task like any other.
+  x.encoded({5, 0b010});
+  x.stored(5);
+  x.wish({});
+  for (int i = 1; i < 5; ++i)
+    CHECK(step(x, anna) == i);
+  CHECK(x.next(anna, false) == order::part{5, 0b101});
+}
+
+TEST_CASE("only what has arrived is given out", "[order]") {
+  auto what = test::make_order(test::hash_of('a'), 4);
+  for (auto& cell : what.cells)
+    cell.ready = 0;
+  order x{std::move(what)};
+  x.wish({{2, 0b001}});
+  CHECK(x.waiting() == 0);
+  CHECK_FALSE(x.next(anna, true));
+  CHECK_FALSE(x.wished(anna, true));
+  x.arrived({{2, 0b011}, {9, 0b111}});
+  CHECK(x.waiting() == 1);
+  CHECK(x.wished(anna, true) == order::part{2, 0b001});
+  CHECK(x.next(anna, true) == order::part{2, 0b011});
+  x.started({2, 0b011}, anna);
+  CHECK(x.waiting() == 0);
+  x.arrived({{2, 0b100}});
+  CHECK(x.next(anna, true) == order::part{2, 0b100});
+}
+
+TEST_CASE("audio leaves the decoder of pictures where it stands", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.started(all(0), anna);
+  x.encoded(all(0));
+  x.wish({{6, 0b100}});
+  x.started(*x.wished(anna, true), anna);
+  CHECK(next(x, anna, true) == 1);
+}
+
+TEST_CASE("a part that was lost waits with the rest of its segment", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 3)};
+  x.started({1, 0b001}, anna);
+  x.started({1, 0b110}, bert);
+  CHECK(x.running_parts() == std::vector<cell_part>{{1, 0b111}});
+  CHECK(x.lost({1, 0b001}, anna) == 1);
+  CHECK(x.running_parts() == std::vector<cell_part>{{1, 0b110}});
+  CHECK(x.next(carl, false) == order::part{1, 0b001});
 }

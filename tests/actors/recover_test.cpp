@@ -42,6 +42,7 @@ struct recovery_fixture : test::storage {
     }
     for (auto* name : {"playlist.m3u8", "720p.m3u8", "audio.m3u8"})
       write(folder.hls(hash) / name);
+    fragments.push_back({std::string{media::poster_id}, 0, 0, 0, 5});
     write(folder.poster(hash));
     write(folder.dash(hash) / "manifest.mpd");
     REQUIRE(db->store_fragments(mine, fragments));

@@ -30,6 +30,7 @@ inline media::plan make_plan(std::vector<std::string> names = {"720p", "360p"}, 
   plan.source.format = "mov";
   plan.source.mime_type = "video/mp4";
   plan.timescale = 24000;
+  plan.video_end = 24000;
   plan.frame_rate = {24, 1};
   plan.preset = "veryfast";
   plan.crf = 21;
@@ -51,29 +52,39 @@ inline std::vector<media::segment> make_segments(std::uint32_t count) {
   auto audio_frame = [](std::int64_t at) { return (at * media::audio_sample_rate + 1023) / media::audio_frame_size; };
   for (std::uint32_t i = 0; i < count; ++i) {
     auto end = second + (i < 2 ? 2 : 4);
-    segments.push_back({i, second * 24000, end * 24000, static_cast<std::uint32_t>((end - second) * 24),
-                        audio_frame(second), audio_frame(end)});
+    segments.push_back({i,
+                        second * 24000,
+                        end * 24000,
+                        static_cast<std::uint32_t>((end - second) * 24),
+                        audio_frame(second),
+                        audio_frame(end),
+                        {},
+                        {}});
     second = end;
   }
   return segments;
 }
 
 inline media::analysis make_analysis(std::uint32_t count) {
-  media::analysis x{make_plan(), make_segments(count), {}, {'j', 'p', 'g'}};
+  media::analysis x{make_plan(), make_segments(count), {}};
   for (auto& rendition : x.plan.renditions)
     x.inits.push_back({rendition.id, {'i', 'n', 'i', 't'}});
   return x;
 }
 
 inline job_order make_order(const std::string& hash, std::uint32_t count) {
-  return {{hash, "/nowhere/" + hash, 1000}, make_plan(), make_segments(count)};
+  job_order x{{hash, "/nowhere/" + hash, 1000}, make_plan(), {}, {}};
+  for (auto& cell : make_segments(count))
+    x.cells.push_back({cell, renditions_in(x.plan, cell)});
+  return x;
 }
 
 /// The same bytes for the same segment, whoever makes them.
 inline segment_result make_result(const segment_task& task) {
   segment_result x{task.source.video_hash, task.cell.number, {}, task.cell.frames};
-  for (auto& id : renditions_in(task.plan, task.cell)) {
-    auto text = fmt::format("{} {} of {}", id, task.cell.number, task.source.video_hash);
+  for (auto& id : task.renditions) {
+    auto text = id == media::poster_id ? std::string{"jpg"}
+                                       : fmt::format("{} {} of {}", id, task.cell.number, task.source.video_hash);
     x.fragments.push_back({id, task.cell.number, task.cell.start, task.cell.end - task.cell.start, task.cell.frames,
                            bytes{{text.begin(), text.end()}}});
   }
@@ -202,6 +213,7 @@ scripted_encoder(scripted_encoder_actor::stateful_pointer<scripted_encoder_state
 struct listener_log {
   std::vector<segment_result> results;
   std::vector<std::pair<std::uint32_t, error>> failures;
+  std::vector<cell_part> running;
   bool stores = true; ///< tells the dispatcher at once that each segment is stored
 
   std::vector<std::uint32_t> numbers() const {
@@ -215,6 +227,7 @@ struct listener_log {
 inline order_listener::behavior_type scripted_listener(order_listener::pointer self, std::shared_ptr<listener_log> log,
                                                        dispatcher_actor dispatcher) {
   return {
+      [log](begin_atom, const std::vector<cell_part>& running) { log->running = running; },
       [self, log, dispatcher](result_atom, const segment_result& x) {
         log->results.push_back(x);
         if (log->stores)

@@ -22,7 +22,9 @@ struct segmenter_fixture : test::actor_fixture {
   segmenter_actor start() { return spawn(vp::segmenter, folder, hash); }
 
   segment_result result_of(std::uint32_t number) const {
-    return test::make_result({{hash, "", 1}, analysis.plan, analysis.segments.at(number), {}});
+    const auto& cell = analysis.segments.at(number);
+    return test::make_result(
+        {{hash, "", 1}, analysis.plan, cell, ids_of(analysis.plan, renditions_in(analysis.plan, cell))});
   }
 
   std::vector<stored_fragment> store(std::uint32_t number) {
@@ -36,7 +38,7 @@ struct segmenter_fixture : test::actor_fixture {
   }
 
   /// As a job is opened that an earlier start has planned.
-  media::analysis continued() const { return {analysis.plan, analysis.segments, {}, {}}; }
+  media::analysis continued() const { return {analysis.plan, analysis.segments, {}}; }
 
   static std::string content(const fs::path& path) {
     std::ifstream in{path, std::ios::binary};
@@ -57,15 +59,22 @@ TEST_CASE_METHOD(segmenter_fixture, "a segmenter writes everything under its fin
   REQUIRE(open(analysis));
   for (auto& rendition : analysis.plan.renditions)
     CHECK(content(folder.media(hash, rendition.id) / media::init_name()) == "init");
-  CHECK(content(folder.poster(hash)) == "jpg");
+  // Before anything is there, the manifests say what will be.
+  const auto promised = content(folder.hls(hash) / "720p.m3u8");
+  for (std::uint32_t i = 0; i < 4; ++i)
+    CHECK(promised.find(media::fragment_name(i)) != std::string::npos);
+  CHECK(promised.find("#EXT-X-ENDLIST") != std::string::npos);
   for (std::uint32_t i = 0; i < 4; ++i)
     for (auto& x : store(i)) {
       CHECK(x.segment == i);
       CHECK(fs::file_size(folder.media(hash, x.rendition) / media::fragment_name(i)) == x.size);
     }
-  // No manifest before everything is there.
-  CHECK(fs::is_empty(folder.hls(hash)));
-  CHECK(fs::is_empty(folder.dash(hash)));
+  const auto picture = ask<std::vector<stored_fragment>>(
+      segmenter, store_atom_v,
+      segment_result{hash, 1, {{std::string{media::poster_id}, 1, 0, 0, 1, bytes{{'j', 'p', 'g'}}}}, 0});
+  REQUIRE(picture);
+  CHECK(picture->size() == 1);
+  CHECK(content(folder.poster(hash)) == "jpg");
   REQUIRE(ask<void>(segmenter, finish_atom_v));
   CHECK(content(folder.hls(hash) / "playlist.m3u8").starts_with("#EXTM3U"));
   for (auto& rendition : analysis.plan.renditions)
@@ -114,7 +123,6 @@ TEST_CASE_METHOD(segmenter_fixture, "a job is continued from the files that are 
   auto early = ask<void>(segmenter, finish_atom_v);
   REQUIRE_FALSE(early);
   CHECK(early.error().code == errc::conflict);
-  CHECK_FALSE(fs::exists(folder.hls(hash) / "playlist.m3u8"));
   for (std::uint32_t i = 0; i < 4; ++i)
     store(i);
   CHECK(ask<void>(segmenter, finish_atom_v));
@@ -183,8 +191,7 @@ TEST_CASE_METHOD(segmenter_fixture, "a full disk is said to be full, and works a
   CHECK(stored.error().code == errc::disk_full);
   // No half file under any name.
   for (auto& entry : fs::recursive_directory_iterator{small})
-    if (entry.is_regular_file() && entry.path().filename() != media::init_name()
-        && entry.path().filename() != "poster.jpg")
+    if (entry.path().extension() == ".m4s")
       CHECK(fs::file_size(entry.path()) == 200'000);
   CHECK(store(0).size() == 3);
 }

@@ -27,6 +27,10 @@ job_manager_actor::behavior_type scripted_jobs(job_manager_actor::pointer, std::
         return caf::unit;
       },
       [](drain_atom) -> caf::result<void> { return caf::unit; },
+      [](preview_atom, const std::string&, const upload_session_actor&) {},
+      [](wish_atom, const fragment_wish&) -> caf::result<std::uint64_t> { return to_caf(errc::conflict, "no"); },
+      [](await_atom, const std::string&, std::uint64_t) -> caf::result<void> { return caf::unit; },
+      [](abort_atom, const std::string&, std::uint64_t) {},
   };
 }
 

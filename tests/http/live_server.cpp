@@ -50,10 +50,14 @@ live_server::live_server(const adjust& change, const std::filesystem::path& shar
   queue_ = system_.spawn(embedded_queue, queue);
   dispatcher_ = system_.spawn(vp::dispatcher, dispatcher_config{});
   const caf::behavior jobs{[log = cancelled_](cancel_atom, const std::string& hash) -> caf::result<void> {
-    const std::lock_guard lock{log->mutex};
-    log->hashes.push_back(hash);
-    return caf::unit;
-  }};
+                             const std::lock_guard lock{log->mutex};
+                             log->hashes.push_back(hash);
+                             return caf::unit;
+                           },
+                           [](preview_atom, const std::string&, const upload_session_actor&) {},
+                           [](wish_atom, const fragment_wish&) -> caf::result<std::uint64_t> {
+                             return to_caf(errc::conflict, "nobody here is at work on this video");
+                           }};
   jobs_ = caf::actor_cast<job_manager_actor>(system_.spawn([jobs](caf::event_based_actor*) { return jobs; }));
   session_manager_config sessions;
   sessions.catalog = catalog_;
@@ -65,8 +69,8 @@ live_server::live_server(const adjust& change, const std::filesystem::path& shar
   auto port = must(listener::open("127.0.0.1", 0));
   port_ = port.port();
   config_.url = "http://127.0.0.1:" + std::to_string(port_);
-  server_ =
-      std::make_unique<server>(config_, backend{system_, sessions_, catalog_, events_, queue_, dispatcher_, registry_});
+  server_ = std::make_unique<server>(
+      config_, backend{system_, sessions_, catalog_, events_, queue_, dispatcher_, jobs_, registry_});
   if (auto serving = server_->start(std::move(port)); !serving) {
     end(); // a destructor runs only for what was constructed
     throw std::runtime_error{serving.error().text};

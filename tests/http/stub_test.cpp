@@ -32,7 +32,7 @@ server_config make_config(const limits& limits) {
 class stub_server {
 public:
   explicit stub_server(const limits& limits = {})
-      : app_{make_config(limits), backend{system_, {}, {}, {}, {}, {}, std::make_shared<prometheus::Registry>()},
+      : app_{make_config(limits), backend{system_, {}, {}, {}, {}, {}, {}, std::make_shared<prometheus::Registry>()},
              *file_root::open(folder_.path()), std::nullopt} {
     thread_.start();
   }

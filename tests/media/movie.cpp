@@ -176,8 +176,7 @@ void check_fragments(const movie& made) {
     }
     CHECK(track.rendition.codecs.starts_with(video ? "avc1." : "mp4a.40.2"));
   }
-  if (plan.source.video)
-    CHECK(made.analysis.poster.size() > 100);
+  CHECK(poster_cell(plan, made.analysis.segments).has_value() == plan.source.video.has_value());
 }
 
 reference look_at(const std::filesystem::path& clip, bool numbered) {

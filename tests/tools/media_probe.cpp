@@ -41,9 +41,13 @@ int main(int argc, char** argv) {
   if (!encoder)
     return fail(1, encoder.error());
   std::uint64_t digest = 14695981039346656037U;
-  add(digest, made->poster);
   for (const auto& cell : made->segments) {
-    const auto fragments = (*encoder)->encode(cell, {}, limit);
+    std::vector<std::string> wanted;
+    for (const auto& rendition : made->plan.renditions)
+      wanted.push_back(rendition.id);
+    if (vp::media::poster_cell(made->plan, made->segments) == cell.number)
+      wanted.emplace_back(vp::media::poster_id);
+    const auto fragments = (*encoder)->encode(cell, wanted, limit);
     if (!fragments)
       return fail(1, fragments.error());
     for (const auto& fragment : *fragments)

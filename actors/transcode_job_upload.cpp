@@ -1,0 +1,109 @@
+// A job whose source is still being uploaded.
+
+#include "actors/error.hpp"
+#include "actors/timeline.hpp"
+#include "actors/transcode_job.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vp {
+
+namespace {
+
+/// An encoder's reads are whole blocks of this size, and it reads one ahead.
+constexpr std::uint64_t block_size = 64 * 1024;
+
+bool covers(const std::vector<media::byte_range>& present, const media::byte_range& wanted) {
+  return wanted.empty() || std::any_of(present.begin(), present.end(), [&](const auto& x) {
+           return x.begin <= wanted.begin && wanted.end <= x.end;
+         });
+}
+
+} // namespace
+
+void transcode_job_state::follow_upload() {
+  self_->monitor(config_.upload);
+  self_->send(config_.upload, watch_atom_v, arrival_listener{self_});
+}
+
+void transcode_job_state::handle_arrival(const arrival& now) {
+  if (stage_ == stage::ending || whole_)
+    return;
+  present_ = now.present;
+  moved_ = self_->clock().now();
+  changed_ = true;
+  if (now.whole)
+    become_whole();
+  note_ready();
+}
+
+/// From here on the job is one like any other.
+void transcode_job_state::become_whole() {
+  whole_ = true;
+  auto answered = [this](result<claimed_job> answer) {
+    if (stage_ == stage::ending)
+      return;
+    if (answer) {
+      counted_ = true;
+      package_if_done();
+    } else if (answer.error().code == errc::conflict) {
+      end(job_end::put_back, answer.error().text);
+    } else {
+      end(answer.error().code == errc::not_found ? job_end::cancelled : job_end::put_back, answer.error().text);
+    }
+  };
+  retrier_->ask<claimed_job>(catalog_, config_.request_timeout, answered, claim_atom_v, config_.video_hash,
+                             config_.owner, config_.url, config_.claim_lifetime);
+}
+
+/// What of the source it takes to encode this kind of a cell.
+media::byte_range transcode_job_state::needed(const media::segment& cell, media::media_kind kind) const {
+  const auto& bytes = kind == media::media_kind::video ? cell.video_bytes : cell.audio_bytes;
+  if (bytes.empty())
+    return bytes;
+  return {bytes.begin / block_size * block_size, std::min(source_.size, (bytes.end / block_size + 2) * block_size)};
+}
+
+rendition_bits transcode_job_state::ready_bits(const media::segment& cell) const {
+  if (whole_)
+    return ~rendition_bits{0};
+  rendition_bits bits = 0;
+  for (const auto kind : {media::media_kind::video, media::media_kind::audio})
+    if (covers(present_, needed(cell, kind)))
+      bits |= renditions_of(plan_, kind);
+  return bits;
+}
+
+/// Tells the dispatcher what it may give out by now.
+void transcode_job_state::note_ready() {
+  if (stage_ != stage::encoding)
+    return;
+  std::vector<cell_part> more;
+  for (auto& [number, work] : cells_) {
+    const auto before = std::exchange(work.ready, work.ready | ready_bits(work.cell));
+    if (const auto added = work.ready & ~before & work.missing; added != 0)
+      more.push_back({number, added});
+  }
+  if (!more.empty())
+    self_->send(dispatcher_, ready_atom_v, config_.video_hash, std::move(more));
+}
+
+std::vector<time_span> transcode_job_state::arrived_spans() const {
+  std::vector<time_span> spans;
+  if (whole_ || stage_ < stage::encoding)
+    return spans;
+  for (const auto& [number, work] : cells_) {
+    const auto all = renditions_in(plan_, work.cell);
+    if ((work.ready & all) != all)
+      continue;
+    const auto span = span_of(plan_, work.cell);
+    if (!spans.empty() && span.from - spans.back().to < 0.1)
+      spans.back().to = span.to;
+    else
+      spans.push_back(span);
+  }
+  return spans;
+}
+
+} // namespace vp

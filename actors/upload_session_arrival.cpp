@@ -1,0 +1,173 @@
+// What has arrived, for those who read an upload before it is whole.
+
+#include "actors/error.hpp"
+#include "actors/upload_session.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace vp {
+
+namespace {
+
+/// Behind the index, or at the beginning where the index is far from there: what it takes to know the streams and to
+/// have a first picture.
+constexpr std::uint64_t head_size = std::uint64_t{1} << 20U;
+constexpr std::size_t most_wanted = 16; ///< chunks that a receipt names
+
+} // namespace
+
+bool upload_session_state::is_whole() const {
+  return config_.video.status != video_status::uploading;
+}
+
+/// What is there around these bytes; nothing while some of them are not.
+std::optional<media::byte_range> upload_session_state::present_around(std::uint64_t offset,
+                                                                      std::uint64_t length) const {
+  const auto size = config_.video.file_size;
+  if (is_whole())
+    return media::byte_range{0, size};
+  if (chunk_size_ == 0)
+    return std::nullopt;
+  auto first = static_cast<std::size_t>(offset / chunk_size_);
+  auto last = static_cast<std::size_t>((offset + std::max<std::uint64_t>(length, 1) - 1) / chunk_size_);
+  for (auto index = first; index <= last; ++index)
+    if (index >= present_.size() || !present_[index])
+      return std::nullopt;
+  while (first > 0 && present_[first - 1])
+    --first;
+  while (last + 1 < present_.size() && present_[last + 1])
+    ++last;
+  return media::byte_range{first * chunk_size_, std::min(size, (last + 1) * chunk_size_)};
+}
+
+arrival upload_session_state::arrived() const {
+  arrival now;
+  now.whole = is_whole();
+  const auto size = config_.video.file_size;
+  if (now.whole)
+    now.present.push_back({0, size});
+  else if (chunk_size_ != 0)
+    for (std::size_t index = 0; index < present_.size(); ++index) {
+      if (!present_[index])
+        continue;
+      const auto begin = index * chunk_size_;
+      const auto end = std::min(size, begin + chunk_size_);
+      if (!now.present.empty() && now.present.back().end == begin)
+        now.present.back().end = end;
+      else
+        now.present.push_back({begin, end});
+    }
+  return now;
+}
+
+caf::result<media::byte_range> upload_session_state::await(std::uint64_t offset, std::uint64_t length) {
+  if (offset > config_.video.file_size || length > config_.video.file_size - offset)
+    return to_caf(errc::invalid_request, "the file has no such bytes");
+  if (auto there = present_around(offset, length))
+    return *there;
+  auto promise = self_->make_response_promise<media::byte_range>();
+  readers_.push_back({offset, length, promise, now()});
+  look_elsewhere();
+  return promise;
+}
+
+void upload_session_state::watch(const arrival_listener& listener) {
+  self_->monitor(listener);
+  watchers_.push_back(listener);
+  self_->send(listener, arrive_atom_v, arrived());
+  look_elsewhere();
+}
+
+/// To be called when a chunk has been acknowledged, here or elsewhere, or the upload is whole.
+void upload_session_state::tell_arrival() {
+  for (auto& listener : watchers_)
+    self_->send(listener, arrive_atom_v, arrived());
+  std::erase_if(readers_, [this](reader& one) {
+    auto there = present_around(one.offset, one.length);
+    if (there)
+      one.answer.deliver(*there);
+    return there.has_value();
+  });
+  look_for_head();
+}
+
+/// Chunks may come to other processes, which tell the catalog.
+void upload_session_state::look_elsewhere() {
+  if (!config_.shared || looking_elsewhere_ || is_whole() || (watchers_.empty() && readers_.empty()))
+    return;
+  looking_elsewhere_ = true;
+  self_->delayed_send(self_, config_.arrival_poll, watch_atom_v);
+}
+
+void upload_session_state::learn_arrival() {
+  auto go_on = [this] {
+    looking_elsewhere_ = false;
+    look_elsewhere();
+  };
+  auto failed = [go_on](const caf::error&) { go_on(); };
+  auto& hash = config_.video.hash;
+  self_->request(config_.catalog, config_.deadline, get_atom_v, hash)
+      .then(
+          [this, go_on, failed, hash](const video& known) {
+            config_.video.status = known.status;
+            if (chunk_size_ == 0)
+              chunk_size_ = known.chunk_size;
+            self_->request(config_.catalog, config_.deadline, chunk_atom_v, hash)
+                .then(
+                    [this, go_on](const std::vector<std::uint32_t>& indexes) {
+                      auto before = std::exchange(present_, {});
+                      know_chunks(indexes);
+                      if (before != present_ || is_whole())
+                        tell_arrival();
+                      go_on();
+                    },
+                    failed);
+          },
+          failed);
+}
+
+/// Tells the job manager when enough is there to plan the video: its index, and the first of its pictures.
+void upload_session_state::look_for_head() {
+  if (!config_.jobs || is_whole() || !source_)
+    return;
+  while (finder_.state() == media::index_finder::outcome::searching) {
+    const auto wanted = finder_.wanted();
+    std::array<unsigned char, 16> header{};
+    const auto into = std::span{header}.first(static_cast<std::size_t>(wanted.size()));
+    if (!present_around(wanted.begin, wanted.size()))
+      return;
+    const auto got = source_->read_at(wanted.begin, into);
+    if (!got || *got != into.size())
+      return;
+    finder_.take(into);
+  }
+  if (finder_.state() == media::index_finder::outcome::none)
+    return;
+  const auto index = finder_.index();
+  const auto size = config_.video.file_size;
+  // The index is at one end or the other.
+  const auto head = index.begin < head_size ? std::min(size, index.end + head_size) : std::min(size, head_size);
+  if (present_around(index.begin, index.size()) && present_around(0, head))
+    self_->send(config_.jobs, preview_atom_v, config_.video.hash, upload_session_actor{self_});
+}
+
+/// The missing chunks that somebody waits for and nobody sends.
+std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
+  std::vector<std::uint32_t> indexes;
+  if (chunk_size_ == 0)
+    return indexes;
+  for (const auto& range : wanted_)
+    for (auto offset = range.begin; offset < range.end; offset = (offset / chunk_size_ + 1) * chunk_size_) {
+      const auto index = static_cast<std::uint32_t>(offset / chunk_size_);
+      if (index >= present_.size() || indexes.size() == most_wanted)
+        break;
+      if (!present_[index] && !holders_.contains(index)
+          && std::find(indexes.begin(), indexes.end(), index) == indexes.end())
+        indexes.push_back(index);
+    }
+  return indexes;
+}
+
+} // namespace vp

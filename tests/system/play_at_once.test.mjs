@@ -1,0 +1,200 @@
+// A video is watched while it is uploaded: what is there of it, what is not there yet, and that the end is the same as ever.
+
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { test } from 'node:test';
+
+import { digests, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
+
+const chunkSize = 64 << 10;
+
+/** An upload that is made chunk by chunk, in whatever order. */
+class Upload {
+  constructor(server, bytes) {
+    this.server = server;
+    this.bytes = bytes;
+    this.total = Math.ceil(bytes.length / chunkSize);
+  }
+
+  async begin() {
+    const { bytes, total } = this;
+    const { body } = await this.server.request('POST', '/videos/init', {
+      title: 'clip',
+      file_size: bytes.length,
+      total_chunks: total,
+      chunk_size: chunkSize,
+    });
+    this.hash = body.video_hash;
+    this.missing = new Set(body.missing_chunks);
+    return this;
+  }
+
+  /** Resolves to the chunks that the server wants next. */
+  async send(index) {
+    const chunk = this.bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
+    const { status, body } = await this.server.request('POST', `/videos/upload_chunk/${this.hash}/${index}`, chunk);
+    assert.equal(status, 200, JSON.stringify(body));
+    this.missing.delete(index);
+    return body.wanted_chunks;
+  }
+
+  async sendRange(from, to) {
+    let wanted = [];
+    for (let index = Math.floor(from / chunkSize); index * chunkSize < to; ++index) wanted = await this.send(index);
+    return wanted;
+  }
+
+  async sendRest(order = (indexes) => indexes) {
+    for (const index of order([...this.missing])) await this.send(index);
+    assert.equal((await this.server.request('POST', `/videos/finalize/${this.hash}`)).status, 200);
+  }
+
+  /** The index, wherever it is, and the first MiB behind the beginning or behind the index. */
+  async sendHead() {
+    const index = boxOf(this.bytes, 'moov');
+    await this.sendRange(index.begin, index.end);
+    const head = index.begin < 1 << 20 ? index.end + (1 << 20) : 1 << 20;
+    await this.sendRange(0, Math.min(head, this.bytes.length));
+  }
+
+  playable() {
+    return until(async () => {
+      const video = await this.server.video(this.hash);
+      return video.hls_url && video;
+    }, 20_000, 'manifests');
+  }
+}
+
+/** Where a box at the top level of an MP4 is. */
+function boxOf(bytes, wanted) {
+  for (let at = 0; at < bytes.length; ) {
+    const size = bytes.readUInt32BE(at);
+    if (bytes.toString('latin1', at + 4, at + 8) === wanted) return { begin: at, end: at + size };
+    at += size;
+  }
+  throw new Error(`there is no ${wanted}`);
+}
+
+/** The fragments' addresses in the playlist of a rendition. */
+async function fragmentsOf(server, video, rendition) {
+  const playlist = new URL(video.hls_url.replace('playlist', rendition), server.url);
+  const text = await (await fetch(playlist)).text();
+  assert.match(text, /#EXT-X-ENDLIST/);
+  return text.split('\n').filter((line) => line.endsWith('.m4s')).map((line) => new URL(line, playlist).href);
+}
+
+async function clipFor(t, seconds) {
+  return makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds, size: '640x360' });
+}
+
+/** The files that a server makes of a video that it is given whole. */
+async function filesOfWhole(t, bytes) {
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const hash = await server.upload(bytes);
+  assert.equal((await server.ended(hash)).status, 'completed');
+  await server.stop();
+  return digests(path.join(data, 'uploads', hash));
+}
+
+test('a video plays from its header on, and what is waited for comes first', { timeout: 240_000 }, async (t) => {
+  const bytes = await clipFor(t, 30);
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const upload = await new Upload(server, bytes).begin();
+  assert.equal((await server.video(upload.hash)).hls_url, null);
+  await upload.sendHead();
+  const video = await upload.playable();
+  assert.equal(video.status, 'uploading');
+  assert.match(await (await fetch(server.url + video.dash_url)).text(), /<MPD[^>]*mediaPresentationDuration="PT30/);
+
+  const fragments = await fragmentsOf(server, video, '360p');
+  assert.equal(fragments.length, 9);
+  const first = await fetch(fragments[0]);
+  assert.equal(first.status, 200);
+  assert.ok((await first.arrayBuffer()).byteLength > 1000);
+
+  // Nobody has sent the bytes of this one.
+  const late = await fetch(fragments[7]);
+  assert.equal(late.status, 200);
+  assert.match(late.headers.get('cache-control'), /immutable/);
+  const reader = late.body.getReader();
+  const head = Buffer.from((await reader.read()).value);
+  assert.equal(head.toString('latin1', 4, 8), 'styp');
+  const wanted = await until(async () => {
+    const next = Math.min(...upload.missing);
+    const indexes = await upload.send(next);
+    return indexes.length > 0 && indexes;
+  }, 10_000, 'chunks that are wanted');
+  assert.ok(wanted[0] * chunkSize > bytes.length / 2, `${wanted}`);
+  for (let next = wanted; next.length > 0; ) next = await upload.send(next[0]);
+  const parts = [head];
+  for (let part; !(part = await reader.read()).done; ) parts.push(Buffer.from(part.value));
+  const fragment = Buffer.concat(parts);
+  assert.ok(fragment.length > 1000);
+  const { progress } = await until(async () => {
+    const now = await server.video(upload.hash);
+    return now.progress.renditions.find(({ name }) => name === '360p').ready.some(([, last]) => last >= 7) && now;
+  }, 10_000, 'the progress');
+  assert.ok(progress.arrived.length > 1, JSON.stringify(progress.arrived));
+
+  assert.equal((await fetch(fragments[0].replace('/0.m4s', '/99.m4s'))).status, 404);
+  await upload.sendRest();
+  const ended = await server.ended(upload.hash);
+  assert.equal(ended.status, 'completed', ended.error);
+  assert.deepEqual(Buffer.from(await (await fetch(fragments[7])).arrayBuffer()), fragment);
+  await server.stop();
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+});
+
+test('whatever the order of its chunks, the files are the same', { timeout: 240_000 }, async (t) => {
+  const bytes = await clipFor(t, 12);
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const upload = await new Upload(server, bytes).begin();
+  await upload.sendHead();
+  await upload.playable();
+  await upload.sendRest((indexes) => indexes.map((index) => [Math.random(), index]).sort(([x], [y]) => x - y).map(([, index]) => index));
+  const ended = await server.ended(upload.hash);
+  assert.equal(ended.status, 'completed', ended.error);
+  await server.stop();
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+});
+
+test('an upload that is cancelled leaves nothing, and who waits is told', { timeout: 120_000 }, async (t) => {
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const upload = await new Upload(server, await clipFor(t, 30)).begin();
+  await upload.sendHead();
+  const fragments = await fragmentsOf(server, await upload.playable(), '360p');
+  const late = await fetch(fragments[7]);
+  assert.equal((await server.request('DELETE', `/videos/${upload.hash}`)).status, 204);
+  await assert.rejects(late.arrayBuffer());
+  assert.equal((await fetch(fragments[7])).status, 404);
+  assert.ok(!existsSync(path.join(data, 'uploads', upload.hash)));
+});
+
+test('killed while it is watched and uploaded, it goes on', { timeout: 240_000 }, async (t) => {
+  const bytes = await clipFor(t, 20);
+  const data = await folderFor(t);
+  const options = ['--preset', 'ultrafast'];
+  const killed = await Server.startFor(t, { data, options });
+  const first = await new Upload(killed, bytes).begin();
+  await first.sendHead();
+  const fragments = await fragmentsOf(killed, await first.playable(), '360p');
+  await (await fetch(fragments[0])).arrayBuffer();
+  const { port } = killed;
+  await killed.kill();
+
+  const server = await Server.startFor(t, { data, port, options });
+  const upload = await new Upload(server, bytes).begin();
+  assert.equal(upload.hash, first.hash);
+  assert.ok(upload.missing.size < upload.total);
+  assert.ok((await (await fetch(fragments[0])).arrayBuffer()).byteLength > 1000);
+  await upload.sendRest();
+  const ended = await server.ended(upload.hash);
+  assert.equal(ended.status, 'completed', ended.error);
+  await server.stop();
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+});
