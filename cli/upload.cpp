@@ -1,4 +1,5 @@
 #include "cli/api_client.hpp"
+#include "cli/chunk_order.hpp"
 #include "cli/commands.hpp"
 #include "cli/fingerprint.hpp"
 #include "cli/terminal.hpp"
@@ -8,7 +9,6 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
 #include <filesystem>
 #include <iostream>
 #include <mutex>
@@ -28,7 +28,7 @@ struct upload_options {
   std::string server;
   std::string title;
   std::string description;
-  std::uint64_t chunk_size = 8U << 20U;
+  std::uint64_t chunk_size = 1U << 20U;
   unsigned connections = 4;
   bool no_wait = false;
 };
@@ -39,8 +39,7 @@ constexpr int max_tries = 8;
 /// What the connections share: the chunks still to send, and what became of the others.
 class chunk_list {
 public:
-  chunk_list(std::deque<std::uint32_t> wanted, std::uint64_t bytes_done)
-      : wanted_(std::move(wanted)), done_(bytes_done) {}
+  chunk_list(chunk_indexes wanted, std::uint64_t bytes_done) : wanted_(std::move(wanted)), done_(bytes_done) {}
 
   /// The next chunk to send; nothing once all are taken or the upload has failed.
   std::optional<std::uint32_t> take() {
@@ -52,9 +51,11 @@ public:
     return index;
   }
 
-  void sent(std::uint64_t bytes) {
+  /// `first`: those that the server waits for.
+  void sent(std::uint64_t bytes, const std::vector<std::uint32_t>& first) {
     std::lock_guard lock{mutex_};
     done_ += bytes;
+    put_first(wanted_, first);
     changed_.notify_all();
   }
 
@@ -86,7 +87,7 @@ public:
 private:
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<std::uint32_t> wanted_;
+  chunk_indexes wanted_;
   std::uint64_t done_;
   unsigned ended_ = 0;
   std::optional<error> failure_;
@@ -141,16 +142,18 @@ void send_chunks(const upload_options& options, const std::string& hash, chunk_l
   else
     while (auto index = chunks.take()) {
       if (auto outcome = send_chunk(api, **source, hash, *index, options.chunk_size); outcome)
-        chunks.sent(std::min(options.chunk_size, (*source)->size() - *index * options.chunk_size));
+        chunks.sent(std::min(options.chunk_size, (*source)->size() - *index * options.chunk_size),
+                    outcome->value("wanted_chunks", std::vector<std::uint32_t>{}));
       else
         chunks.give_up(outcome.error());
     }
   chunks.worker_ended();
 }
 
-result<void> send_missing(const upload_options& options, std::uint64_t size, const json& video) {
+result<void> send_missing(const upload_options& options, media::byte_source& source, const json& video) {
+  const auto size = source.size();
   auto hash = video.value("video_hash", "");
-  auto missing = video.value("missing_chunks", std::deque<std::uint32_t>{});
+  auto missing = video.value("missing_chunks", chunk_indexes{});
   if (missing.empty())
     return {};
   std::uint64_t wanted = 0;
@@ -160,7 +163,7 @@ result<void> send_missing(const upload_options& options, std::uint64_t size, con
   if (before > 0)
     fmt::print("Resuming: {} of {} are there\n", human_bytes(static_cast<double>(before)),
                human_bytes(static_cast<double>(size)));
-  chunk_list chunks{std::move(missing), before};
+  chunk_list chunks{in_sending_order(missing, source, options.chunk_size), before};
   std::vector<std::jthread> workers;
   for (unsigned i = 0; i < options.connections; ++i)
     workers.emplace_back([&] { send_chunks(options, hash, chunks); });
@@ -262,7 +265,7 @@ result<void> upload(upload_options options) {
     return tl::unexpected(video.error());
   auto hash = video->value("video_hash", "");
   if (video->value("resumable", false)) {
-    if (auto sent = send_missing(options, (*source)->size(), *video); !sent)
+    if (auto sent = send_missing(options, **source, *video); !sent)
       return sent;
     if (auto finalized = persist(api, "/videos/finalize/" + hash); !finalized)
       return tl::unexpected(finalized.error());

@@ -7,8 +7,18 @@ export const library = `dash.js ${MediaPlayer().create().getVersion()}`;
 const REQUESTS = ['MPD', 'InitializationSegment', 'MediaSegment'];
 const AWAY = 600; // seconds without the server before it gives up
 
+const MODEST = 700; // kbit/s, a little less than 360 lines take
+const WHILE_UNFINISHED = {
+  fragmentRequestTimeout: 120_000,
+  abr: {
+    initialBitrate: { video: 1.2 * MODEST },
+    minBitrate: { video: MODEST },
+    rules: { abandonRequestsRule: { active: false } },
+  },
+};
+
 /** Plays a DASH manifest; the same promises as hls-player.js. */
-export function play(video, url, on, { at = 0 } = {}) {
+export function play(video, url, on, { at = 0, unfinished = false } = {}) {
   if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
     on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });
     return { select() {}, bandwidth: () => NaN, wake() {}, destroy() {} };
@@ -50,6 +60,7 @@ export function play(video, url, on, { at = 0 } = {}) {
     on.error({ fatal: true, text: `The stream can't be played. (${error?.message || 'the browser gave no reason'})` });
   });
   player.updateSettings({ streaming: { retryAttempts: Object.fromEntries(REQUESTS.map((type) => [type, AWAY])) } });
+  if (unfinished) player.updateSettings({ streaming: WHILE_UNFINISHED });
   player.initialize(video, url, true, at || undefined);
 
   return {

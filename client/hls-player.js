@@ -4,6 +4,7 @@ import { rungName } from './rungs.js';
 export const name = 'HLS';
 export const library = `hls.js ${Hls.version}`;
 
+const MODEST = 1_100_000; // bits/s: enough for 360 lines
 const POLICIES = ['manifestLoadPolicy', 'playlistLoadPolicy', 'fragLoadPolicy'];
 
 /** hls.js takes a request without an answer for a refused one; here the server may just be away for a while. */
@@ -18,10 +19,13 @@ const patiently = ({ default: policy }) => ({
  * Plays a multivariant playlist. `on.renditions([{id, name, width, height, bitrate}])`, `on.segment({start, end, name, bytes})`
  * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
  *
+ * `unfinished`: of a video that is still being encoded. How long a fragment takes then says little of the network, so it begins
+ * with a rendition that is soon made, and does not go below.
+ *
  * Answers {select(id | null), bandwidth(), wake(), destroy()}: null as rendition is the player's own choice, and `wake` tells
  * that the server is there again.
  */
-export function play(video, url, on, { at = 0 } = {}) {
+export function play(video, url, on, { at = 0, unfinished = false } = {}) {
   if (!Hls.isSupported()) return playNatively(video, url, on, at);
 
   // Start level -1: a small fragment tells the bandwidth first, else the start would be the lowest rendition.
@@ -30,6 +34,7 @@ export function play(video, url, on, { at = 0 } = {}) {
     startLevel: -1,
     preserveManualLevelOnError: true,
     ...Object.fromEntries(POLICIES.map((name) => [name, patiently(Hls.DefaultConfig[name])])),
+    ...(unfinished && { testBandwidth: false, abrEwmaDefaultEstimate: MODEST, minAutoBitrate: 0.8 * MODEST }),
     workerPath: new URL('lib/hls.js/hls.worker.js', import.meta.url).href,
   });
   let recovered = 0;
@@ -54,6 +59,8 @@ export function play(video, url, on, { at = 0 } = {}) {
   hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
     // A request that hls.js itself gave up, for another rendition's.
     if (details === Hls.ErrorDetails.INTERNAL_ABORTED) return;
+    // It waits for a fragment, as anybody can see.
+    if (details === Hls.ErrorDetails.BUFFER_STALLED_ERROR && !fatal) return;
     if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < 2) {
       hls.recoverMediaError();
       on.error({ fatal: false, text: `Recovering from ${details}.` });

@@ -25,13 +25,14 @@ export class Job {
   #rungs = h('div.rungs', { data: { testid: 'rungs' } });
   #rows = new Map();
   #actions = h('div.actions');
+  #watch = h('a.watch', { data: { testid: 'watch' }, hidden: true }, 'Watch');
   #shown = '';
 
   constructor(act) {
     this.#act = act;
     this.element = h('li.job', { data: { testid: 'job' } }, [
       this.#poster,
-      h('div.head', [h('h3', this.#title), this.#actions]),
+      h('div.head', [h('h3', this.#title), this.#watch, this.#actions]),
       h('ol.stages', { 'aria-label': 'Stage' }, this.#steps),
       this.#chunks.element,
       this.#rungs,
@@ -40,8 +41,11 @@ export class Job {
     ]);
   }
 
-  /** `video` or `upload` may be missing, `elsewhere` tells that chunks arrive from another browser. */
-  show(video, upload, { known = null, elsewhere = false } = {}) {
+  /**
+   * `video` or `upload` may be missing, `elsewhere` tells that chunks arrive from another browser. `watch`: offer to watch what
+   * can be watched by now, 'here' or in a 'tab' of its own.
+   */
+  show(video, upload, { known = null, elsewhere = false, watch = null } = {}) {
     const status = video?.status ?? 'uploading';
     const state = upload && status === 'uploading' ? upload.state : status;
     Object.assign(this.element.dataset, { hash: video?.video_hash ?? upload?.hash ?? '', status, state });
@@ -50,6 +54,10 @@ export class Job {
     const poster = serverUrl(video?.thumbnail_url);
     if (poster && this.#poster.src !== poster) this.#poster.src = poster;
     this.#poster.hidden = !poster;
+    this.#watch.hidden = !watch || !video?.hls_url;
+    this.#watch.href = this.#title.href;
+    this.#watch.target = watch === 'tab' ? '_blank' : '';
+    this.#watch.setAttribute('aria-label', `Watch: ${named(video?.title ?? upload.title)}`);
     this.#showStage(status, state);
     this.#showChunks(status, video, upload);
     this.#showRungs(status, video?.progress);
@@ -84,9 +92,9 @@ export class Job {
   }
 
   #showRungs(status, progress) {
-    const rungs = status === 'processing' && progress ? progress.renditions : [];
+    const rungs = status === 'processing' || status === 'uploading' ? (progress?.renditions ?? []) : [];
     this.#rungs.hidden = rungs.length === 0;
-    for (const { name, done, total } of rungs) {
+    for (const { name, done, total, ready } of rungs) {
       let row = this.#rows.get(name);
       if (!row) {
         row = { cells: new Cells(name), count: h('span.figure') };
@@ -95,7 +103,7 @@ export class Job {
         this.#rows.set(name, row);
         this.#rungs.append(row.element);
       }
-      row.cells.show(total, (i) => (i < done ? 1 : 0));
+      row.cells.show(total, (i) => (ready.some(([first, last]) => first <= i && i <= last) ? 1 : 0));
       say(row.count, `${done}/${total}`);
     }
     for (const [name, row] of this.#rows) {

@@ -139,16 +139,20 @@ function showJob(id, video, upload) {
   if (!(items.get(id) instanceof Job)) items.set(id, new Job(actions));
   const job = items.get(id);
   const elsewhere = Date.now() - (arrivals.get(id) ?? -ARRIVING) < ARRIVING;
-  job.show(video, upload, { known: known.get(id), elsewhere });
+  job.show(video, upload, { known: known.get(id), elsewhere, watch: needsTab() ? 'tab' : 'here' });
   return job.element;
 }
 
 function showCard(id, video) {
   if (!(items.get(id) instanceof Card)) items.set(id, new Card(actions));
   const card = items.get(id);
-  // Where leaving the page would end the uploads, it is not left.
-  card.show(video, { newTab: uploads.size > 0 && !link.outlivesPage });
+  card.show(video, { newTab: needsTab() });
   return card.element;
+}
+
+/** Where leaving the page would end the uploads, it is not left. */
+function needsTab() {
+  return uploads.size > 0 && !link.outlivesPage;
 }
 
 /** Makes these the children of a list, moving only what is not where it belongs: what moves loses the focus. */

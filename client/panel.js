@@ -17,6 +17,7 @@ const FIGURES = {
 export class Panel {
   #kind;
   #url = null;
+  #unfinished = false;
   #player = null;
   #renditions = [];
   #downloaded = 0;
@@ -56,14 +57,15 @@ export class Panel {
     ]);
   }
 
-  /** Loads and plays. */
-  start(url, poster) {
+  /** Loads and plays. `unfinished`: of a video that is still being encoded. */
+  start(url, poster, unfinished = false) {
     this.#url = url;
+    this.#unfinished = unfinished;
     this.#downloaded = 0;
     this.#segments.clear();
     this.#strip.replaceChildren(this.#head);
     if (poster) this.video.poster = poster;
-    this.element.classList.toggle('audio-only', !poster);
+    this.element.classList.toggle('audio-only', !poster && !unfinished);
     this.#open(0);
   }
 
@@ -102,7 +104,7 @@ export class Panel {
         segment: (segment) => this.#showSegment(segment),
         error: (problem) => this.#showError(problem),
       },
-      { at },
+      { at, unfinished: this.#unfinished },
     );
   }
 

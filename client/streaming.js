@@ -5,6 +5,7 @@ import { say } from './dom.js';
 import { ago, bytes, clock, named } from './format.js';
 import * as hls from './hls-player.js';
 import { Job } from './job.js';
+import { Matrix } from './matrix.js';
 import { connect, pageUrl, serverUrl } from './page.js';
 import { Panel } from './panel.js';
 
@@ -42,6 +43,9 @@ const link = connect({
 // The library page takes files.
 const job = new Job({ ...actionsFor(link), choose: () => (location.href = pageUrl('./')) });
 
+const matrix = new Matrix();
+$('#matrix').append(matrix.element);
+
 function take(videos, complete) {
   const found = videos.find((one) => one.video_hash === hash);
   if (found) show(found);
@@ -78,11 +82,13 @@ function show(now) {
   say($('#notice'), done ? (video.error ?? '') : '');
   if (done) {
     $('#progress').replaceChildren();
-    start();
   } else {
     job.show(video, upload);
     if (!job.element.isConnected) $('#progress').replaceChildren(job.element);
   }
+  matrix.show(video);
+  // Long before it is completed: what is not there yet comes when it is asked for.
+  if (video.hls_url) start();
 }
 
 function start() {
@@ -90,8 +96,9 @@ function start() {
   playing = true;
   $('#stage').hidden = false;
   const poster = serverUrl(video.thumbnail_url);
-  panels[0].start(serverUrl(video.hls_url), poster);
-  panels[1].start(serverUrl(video.dash_url), poster);
+  const unfinished = video.status !== 'completed';
+  panels[0].start(serverUrl(video.hls_url), poster, unfinished);
+  panels[1].start(serverUrl(video.dash_url), poster, unfinished);
 }
 
 function stop() {

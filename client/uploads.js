@@ -1,11 +1,13 @@
 import { ApiError, call, errorOf } from './api.js';
+import { findIndex } from './boxes.js';
+import { inSendingOrder, putFirst } from './chunks.js';
 import { fingerprint } from './fingerprint.js';
 import { named } from './format.js';
 import { forget, remember, remembered } from './memory.js';
 
 /** Requests at once, of all files together: a browser has six connections to a server, and the players want theirs. */
 const SLOTS = 2;
-const CHUNK_SIZE = 8 * 1024 * 1024;
+const CHUNK_SIZE = 1024 * 1024; // small: whoever seeks waits for a few of them
 const DISAGREEMENTS = 3; // about what is there, in a row
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
@@ -18,8 +20,9 @@ const PAUSED = 'paused';
 const FAILED = 'failed';
 
 /**
- * Sends files to the server: `init`, then chunks in parallel, then `finalize`. What can't get through now is tried again, with
- * growing pauses, for as long as it takes; what the server refuses ends that upload with its words.
+ * Sends files to the server: `init`, then chunks in parallel, then `finalize`; first the chunks that it takes to watch the
+ * video, and those that somebody who watches waits for. What can't get through now is tried again, with growing pauses, for as
+ * long as it takes; what the server refuses ends that upload with its words.
  *
  * Each upload is in one of three phases, and one loop (#pump) hands free slots to whichever upload has the fewest requests
  * under way. So a small file is not stuck behind a large one, and a failing one does not hold up the others.
@@ -206,7 +209,9 @@ export class UploadQueue {
     }
     upload.present = new Uint8Array(total);
     for (const index of uploaded) upload.present[index] = 1;
-    upload.missing = [...missing];
+    // What can't be read now is an error of the chunk that it is in.
+    const index = await findIndex(file).catch(() => null);
+    upload.missing = inSendingOrder(missing, { index, chunkSize: upload.chunkSize, size: file.size });
     upload.phase = 'chunks';
     const { hash, name, title, chunkSize, handle } = upload;
     const kept = {
@@ -245,12 +250,13 @@ export class UploadQueue {
       throw new ApiError(400, "The file can't be read any more. Was it changed, moved or deleted?");
     }
     if (signal.aborted) return;
-    await send(`${this.#server}/videos/upload_chunk/${hash}/${index}`, body, signal, (loaded) => {
+    const receipt = await send(`${this.#server}/videos/upload_chunk/${hash}/${index}`, body, signal, (loaded) => {
       this.#measure(upload, loaded - (upload.flying.get(index) ?? 0));
       upload.flying.set(index, loaded);
       this.#changed(upload);
     });
     upload.present[index] = 1;
+    upload.missing = putFirst(upload.missing, receipt.wanted_chunks ?? []);
   }
 
   async #finalize(upload) {
@@ -333,7 +339,7 @@ function view(upload) {
   };
 }
 
-/** Sends one body and reports the bytes as they go, which fetch can't. Rejects with an ApiError. */
+/** Sends one body and reports the bytes as they go, which fetch can't. Resolves to the answer, rejects with an ApiError. */
 function send(url, body, signal, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -350,7 +356,7 @@ function send(url, body, signal, progress) {
     };
     request.onload = () => {
       if (request.status < 200 || request.status > 299) reject(errorOf(request.status, request.responseText));
-      else resolve();
+      else resolve(JSON.parse(request.responseText));
     };
     request.onerror = request.onabort = () => reject(new ApiError(0, 'The server is not answering.'));
     request.onloadend = () => {

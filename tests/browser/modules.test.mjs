@@ -6,6 +6,8 @@ import http from 'node:http';
 import { test } from 'node:test';
 
 import { serverOf } from '../../client/api.js';
+import { findIndex } from '../../client/boxes.js';
+import { inSendingOrder, putFirst } from '../../client/chunks.js';
 import { EventFeed } from '../../client/events.js';
 import { fingerprint } from '../../client/fingerprint.js';
 import * as format from '../../client/format.js';
@@ -29,6 +31,36 @@ test('a fingerprint is made of the first MiB, the last MiB and the size', async 
     const expected = digest(bytes.subarray(0, MiB), bytes.subarray(Math.max(0, size - MiB)), String(size));
     assert.equal(await fingerprint(new Blob([bytes])), expected, `${size} bytes`);
   }
+});
+
+const box = (type, content, { large = false, size } = {}) => {
+  const header = Buffer.alloc(large ? 16 : 8);
+  header.writeUInt32BE(large ? 1 : (size ?? 8 + content), 0);
+  header.write(type, 4, 'latin1');
+  if (large) header.writeBigUInt64BE(BigInt(16 + content), 8);
+  return Buffer.concat([header, Buffer.alloc(content)]);
+};
+
+test('the index of a film is found wherever it is', async () => {
+  const find = (...boxes) => findIndex(new Blob(boxes));
+  assert.deepEqual(await find(box('ftyp', 8), box('moov', 100), box('mdat', 50)), [16, 124]);
+  assert.deepEqual(await find(box('ftyp', 8), box('mdat', 5000, { large: true }), box('moov', 100)), [5032, 5140]);
+  assert.deepEqual(await find(box('ftyp', 8), box('moov', 100, { size: 0 })), [16, 124]);
+  assert.equal(await find(box('ftyp', 8), box('mdat', 100, { size: 0 })), null);
+  assert.equal(await find(box('ftyp', 8), box('mdat', 100, { size: 4 }), box('moov', 8)), null);
+  assert.equal(await find(box('moov', 8)), null);
+  assert.equal(await find(Buffer.from('no film')), null);
+  assert.equal(await find(box('ftyp', 8), ...Array(100).fill(box('free', 0)), box('moov', 8)), null);
+});
+
+test('the index is sent first, then the beginning, then the rest, and what is wanted before all of it', () => {
+  const MiB = 1 << 20;
+  const missing = [0, 1, 3, 4, 5, 6, 7];
+  const order = (index) => inSendingOrder(missing, { index, chunkSize: MiB, size: 8 * MiB });
+  assert.deepEqual(order([6 * MiB + 5, 7 * MiB + 1]), [6, 7, 0, 1, 3, 4, 5]);
+  assert.deepEqual(order(null), missing);
+  assert.deepEqual(inSendingOrder([2, 9], { index: [0, 10], chunkSize: MiB / 4, size: 8 * MiB }), [2, 9]);
+  assert.deepEqual(putFirst([3, 4, 5, 6], [6, 2, 5]), [6, 5, 3, 4]);
 });
 
 test('the server is the page’s own unless ?api= names one', () => {

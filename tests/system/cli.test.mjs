@@ -208,6 +208,35 @@ test('an upload that is killed half way goes on where it was', { timeout: 60_000
   assert.equal(network.acknowledged.length, sent);
 });
 
+test('an upload begins with the index of the file, and sends next what is waited for', { timeout: 60_000 }, async (t) => {
+  const file = path.join(await folderFor(t), 'film.mp4');
+  const bytes = await makeClip(file, { seconds: 4 });
+  const size = 65_536;
+  const count = Math.ceil(bytes.length / size);
+  const video_hash = 'ab'.repeat(32);
+  const sent = [];
+  const url = await pretend(t, (request, response) => {
+    const index = /upload_chunk\/\w+\/(\d+)$/.exec(request.url)?.[1];
+    if (index !== undefined) sent.push(Number(index));
+    response.setHeader('Content-Type', 'application/json');
+    response.end(
+      JSON.stringify({
+        video_hash,
+        resumable: true,
+        missing_chunks: [...Array(count).keys()],
+        wanted_chunks: index === '0' ? [5, 3, 99] : [],
+      }),
+    );
+  });
+  const words = ['--server', url, '--chunk-size', String(size), '--connections', '1', '--no-wait', file];
+  assert.equal((await vidpipeline(['upload', ...words])).status, 0);
+  const index = Math.floor(bytes.lastIndexOf('moov') / size);
+  const first = [...Array(count).keys()].filter((each) => each >= index);
+  assert.deepEqual(sent.slice(0, first.length), first);
+  assert.deepEqual(sent.slice(first.length, first.length + 5), [0, 5, 3, 1, 2]);
+  assert.equal(sent.length, count);
+});
+
 test('each request of an upload is tried again', { timeout: 60_000 }, async (t) => {
   const file = path.join(await folderFor(t), 'film.mp4');
   await writeFile(file, 'a film');

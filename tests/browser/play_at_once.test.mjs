@@ -1,0 +1,56 @@
+// A film is watched while it is uploaded, over a network that takes its time.
+
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { browserFor, openPage, picture } from '../support/browser.mjs';
+import { Network } from '../support/network.mjs';
+import { clip, Server, until } from '../support/vidpipeline.mjs';
+
+const KINDS = ['hls', 'dash'];
+
+const video = (page, kind) => page.getByTestId(`${kind}-video`);
+const at = (page, kind) => video(page, kind).evaluate(({ currentTime }) => currentTime);
+
+async function plays(page, kind, beyond, limit = 60_000) {
+  await until(async () => (await at(page, kind)) > beyond, limit, `${kind} to play beyond ${beyond} s`);
+}
+
+test('the film plays in both players long before its upload ends, with seeking, and goes on when it has', { timeout: 600_000 }, async (t) => {
+  const server = await Server.startFor(t);
+  const network = await Network.startFor(t, server);
+  network.uploadRate = 3e5;
+  const page = await openPage(await browserFor(t), network.url);
+  await page.getByTestId('files').setInputFiles(clip);
+  const begun = Date.now();
+  const watch = page.getByTestId('watch');
+  await watch.waitFor();
+  const hash = await page.getByTestId('job').getAttribute('data-hash');
+  await picture(page, 'watch-at-once');
+  await watch.click();
+
+  for (const kind of KINDS) await plays(page, kind, 0.1);
+  t.diagnostic(`both play ${((Date.now() - begun) / 1000).toFixed(1)} s after the file was chosen`);
+  for (const kind of KINDS) await plays(page, kind, 1);
+  assert.equal((await server.video(hash)).status, 'uploading');
+  await page.getByTestId('matrix').waitFor();
+
+  const sought = Date.now();
+  await page.getByTestId('seek-both').fill('25');
+  for (const kind of KINDS) await plays(page, kind, 25.1);
+  t.diagnostic(`both play at 25 s ${((Date.now() - sought) / 1000).toFixed(1)} s after the seek`);
+  assert.equal((await server.video(hash)).status, 'uploading');
+  await picture(page, 'watching-at-once');
+
+  await page.getByTestId('seek-both').fill('10');
+  for (const kind of KINDS) await plays(page, kind, 12, 120_000);
+  network.uploadRate = Infinity;
+  assert.equal((await server.ended(hash, 300_000)).status, 'completed');
+  await page.getByTestId('progress').getByTestId('job').waitFor({ state: 'detached' });
+  await page.getByTestId('seek-both').fill('20');
+  for (const kind of KINDS) {
+    await plays(page, kind, 20.5);
+    const { errors, lastError } = await page.getByTestId(kind).evaluate((element) => ({ ...element.dataset }));
+    assert.equal(errors, '0', `${kind}: ${lastError}`);
+  }
+});
