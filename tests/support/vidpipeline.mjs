@@ -230,13 +230,19 @@ export async function makeClip(file, { seconds = 8, size = '640x360', rate = 25 
   return readFile(file);
 }
 
-/** SHA-256 of every file below a folder that a player can ask for, by its path. */
+const withoutIds = (text) => text.replace(/\b(\d+p|audio)-[0-9a-f]{8}\b/g, '$1');
+
+/**
+ * SHA-256 of every file below a folder that a player can ask for, by its path. The renditions' ids are left out: they tell one
+ * upload of a video from another.
+ */
 export async function digests(folder) {
   const found = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name === 'source') continue;
     const file = path.join(entry.parentPath ?? entry.path, entry.name);
-    found[path.relative(folder, file)] = createHash('sha256').update(await readFile(file)).digest('hex');
+    const content = /\.(m3u8|mpd)$/.test(file) ? withoutIds(await readFile(file, 'utf8')) : await readFile(file);
+    found[withoutIds(path.relative(folder, file))] = createHash('sha256').update(content).digest('hex');
   }
   return found;
 }

@@ -43,7 +43,10 @@ test('list shows a node at rest and at work', { timeout: 120_000 }, async (t) =>
   assert.ok(Number(segments) > 0 && Number(speed) > 0, `${segments} segments, ${speed} a second`);
 
   assert.equal((await server.ended(hash)).status, 'completed');
-  assert.deepEqual(await lineOf(server, 'local'), ['local', '2', '0', '16', '-', '0', 'idle']);
+  const ended = await lineOf(server, 'local');
+  const encoded = Number(ended.splice(3, 1));
+  assert.deepEqual(ended, ['local', '2', '0', '-', '0', 'idle']);
+  assert.ok(encoded >= 16, `${encoded} segments`); // of some, the renditions that come first count too
 });
 
 test('drain lets a node end what it has, and no more', { timeout: 120_000 }, async (t) => {
