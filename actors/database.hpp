@@ -131,6 +131,7 @@ private:
 
   database(const std::filesystem::path& path, database_options options);
 
+  result<bool> has_claim(const row& which, const std::string& owner) const;
   bool must_wait(const row& which);
   void migrate();
   std::int64_t now() const;

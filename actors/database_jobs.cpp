@@ -107,6 +107,15 @@ bool database::must_wait(const row& which) {
   return wait;
 }
 
+/// Whether this owner's claim on the video is live; `conflict` where that of another process is.
+result<bool> database::has_claim(const row& which, const std::string& owner) const {
+  if (which.epoch == 0 || which.expires <= now())
+    return false;
+  if (process_of(which.owner) != process_of(owner))
+    return vp::fail(errc::conflict, "another server is at work on this video");
+  return which.owner == owner;
+}
+
 result<claimed_job> database::claim_job(const std::string& hash, const std::string& owner, const std::string& url,
                                         std::chrono::nanoseconds lifetime) {
   // A refusal that is kept, and what it wrote with it, is a value of the transaction.
@@ -118,14 +127,13 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
     auto& video = found->video;
     if (video.status != video_status::queued && video.status != video_status::processing)
       return vp::fail(errc::conflict, std::string{"there is nothing to do: the video is "} + to_string(video.status));
-    auto live = found->epoch != 0 && found->expires > now();
-    if (live && process_of(found->owner) != process_of(owner))
-      return vp::fail(errc::conflict, "another server is at work on this video");
-    auto epoch = found->epoch;
     // The same words again, after an answer that got lost, are no other start. An upload's job that says them when the
     // upload is whole keeps its epoch.
-    auto same = live && found->owner == owner;
-    if (!same || video.status == video_status::queued) {
+    auto same = has_claim(*found, owner);
+    if (!same)
+      return tl::unexpected(same.error());
+    auto epoch = found->epoch;
+    if (!*same || video.status == video_status::queued) {
       if (video.attempts >= max_attempts) {
         set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
                                + " times and ended each time without a result.");
@@ -135,7 +143,7 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
       if (must_wait(*found))
         return outcome{vp::fail(errc::conflict, "a video that may have ended the server is tried alone")};
       auto event = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
-      epoch = same ? epoch : event;
+      epoch = *same ? epoch : event;
       run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
           "updated_at = ? WHERE id = ?",
           owner, url, epoch, now(), video.id);
@@ -159,11 +167,11 @@ result<claimed_job> database::preview_job(const std::string& hash, const std::st
       return tl::unexpected(found.error());
     if (found->video.status != video_status::uploading)
       return vp::fail(errc::conflict, "the upload has ended");
-    auto live = found->epoch != 0 && found->expires > now();
-    if (live && process_of(found->owner) != process_of(owner))
-      return vp::fail(errc::conflict, "another server is at work on this video");
+    auto same = has_claim(*found, owner);
+    if (!same)
+      return tl::unexpected(same.error());
     auto epoch = found->epoch;
-    if (!live || found->owner != owner)
+    if (!*same)
       epoch = emit("started", hash, video_status::uploading, {{"attempt", 0}});
     run("UPDATE videos SET owner = ?, owner_url = ?, epoch = ?, expires = ? WHERE id = ?", owner, url, epoch,
         now() + milliseconds(lifetime), found->video.id);

@@ -9,10 +9,9 @@
 
 namespace vp {
 
-order::order(job_order what) : what_(std::move(what)), entries_(what_.cells.size()), wishes_(std::move(what_.wishes)) {
-  for (std::size_t i = 0; i < what_.plan.renditions.size(); ++i)
-    if (what_.plan.renditions[i].kind == media::media_kind::video)
-      videos_ |= rendition_bits{1} << i;
+order::order(job_order what)
+    : what_(std::move(what)), entries_(what_.cells.size()), wishes_(std::move(what_.wishes)),
+      videos_(renditions_of(what_.plan, media::media_kind::video)) {
   for (std::size_t i = 0; i < entries_.size(); ++i)
     change(i, [&](entry& x) {
       x.waiting = what_.cells[i].wanted;

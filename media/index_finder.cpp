@@ -1,5 +1,7 @@
 #include "media/index_finder.hpp"
 
+#include "media/boxes.hpp"
+
 #include <algorithm>
 #include <array>
 #include <string_view>
@@ -14,13 +16,6 @@ constexpr std::uint32_t most_boxes = 1000; ///< a file with more in front of its
 
 /// What a file may begin with; `ftyp` is younger than QuickTime.
 constexpr std::string_view first_boxes[] = {"ftyp", "moov", "mdat", "free", "skip", "wide", "pnot"};
-
-std::uint64_t big_endian(std::span<const std::uint8_t> bytes) {
-  std::uint64_t value = 0;
-  for (const auto byte : bytes)
-    value = value << 8U | byte;
-  return value;
-}
 
 } // namespace
 
@@ -41,10 +36,10 @@ void index_finder::take(std::span<const std::uint8_t> bytes) {
     return;
   const auto offset = wanted_.begin;
   const std::string_view type(reinterpret_cast<const char*>(bytes.data()) + 4, 4);
-  auto size = big_endian(bytes.first(4));
+  auto size = big_endian(bytes.data(), 4);
   auto least = header_size;
   if (size == 1 && wanted_.size() == large_header_size) {
-    size = big_endian(bytes.subspan(header_size, 8));
+    size = big_endian(bytes.data() + header_size, 8);
     least = large_header_size;
   } else if (size == 0) {
     size = size_ - offset; // to the end of the file
@@ -67,12 +62,8 @@ std::optional<byte_range> find_index(byte_source& source) {
   std::array<std::uint8_t, large_header_size> head{};
   while (finder.state() == index_finder::outcome::searching) {
     const auto wanted = std::span(head).first(static_cast<std::size_t>(finder.wanted().size()));
-    for (std::size_t filled = 0; filled < wanted.size();) {
-      const auto got = source.read(finder.wanted().begin + filled, wanted.subspan(filled));
-      if (!got || *got == 0)
-        return std::nullopt;
-      filled += *got;
-    }
+    if (read_fully(source, finder.wanted().begin, wanted) != wanted.size())
+      return std::nullopt;
     finder.take(wanted);
   }
   if (finder.state() == index_finder::outcome::none)
