@@ -27,7 +27,7 @@ export function serverOf(page) {
 }
 
 /** What the server says went wrong, in its words where it has some. */
-export function errorOf(status, text) {
+function errorOf(status, text) {
   let detail;
   try {
     detail = JSON.parse(text).detail;
@@ -37,29 +37,35 @@ export function errorOf(status, text) {
   return new ApiError(status, typeof detail === 'string' ? detail : `The server answered with status ${status}.`);
 }
 
+/** The JSON of an answer, null where it has no body. Throws an ApiError where it is no success, or not ours. */
+export function answerOf(status, text) {
+  if (status < 200 || status > 299) throw errorOf(status, text);
+  try {
+    return text ? JSON.parse(text) : null;
+  } catch {
+    throw new ApiError(status, 'The answer is not from a VidPipeline server.');
+  }
+}
+
 /**
  * Sends a request and answers the JSON of its answer, null when that has no body. Rejects with an ApiError, also after `limit`
  * milliseconds.
  */
 export async function call(server, method, path, body, limit = 30_000) {
-  let response;
+  let status;
   let text;
   try {
-    response = await fetch(server + path, {
+    const response = await fetch(server + path, {
       method,
       headers: body === undefined ? {} : { 'Content-Type': 'application/json' },
       body: body === undefined ? undefined : JSON.stringify(body),
       cache: 'no-store',
       signal: AbortSignal.timeout(limit),
     });
+    status = response.status;
     text = await response.text();
   } catch {
     throw new ApiError(0, 'The server is not answering.');
   }
-  if (!response.ok) throw errorOf(response.status, text);
-  try {
-    return text ? JSON.parse(text) : null;
-  } catch {
-    throw new ApiError(response.status, 'The answer is not from a VidPipeline server.');
-  }
+  return answerOf(status, text);
 }

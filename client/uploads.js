@@ -1,4 +1,4 @@
-import { ApiError, call, errorOf } from './api.js';
+import { answerOf, ApiError, call } from './api.js';
 import { findIndex } from './boxes.js';
 import { inSendingOrder, putFirst } from './chunks.js';
 import { fingerprint } from './fingerprint.js';
@@ -250,13 +250,14 @@ export class UploadQueue {
       throw new ApiError(400, "The file can't be read any more. Was it changed, moved or deleted?");
     }
     if (signal.aborted) return;
-    const receipt = await send(`${this.#server}/videos/upload_chunk/${hash}/${index}`, body, signal, (loaded) => {
+    const answer = await send(`${this.#server}/videos/upload_chunk/${hash}/${index}`, body, signal, (loaded) => {
       this.#measure(upload, loaded - (upload.flying.get(index) ?? 0));
       upload.flying.set(index, loaded);
       this.#changed(upload);
     });
+    const { wanted_chunks: wanted = [] } = answerOf(answer.status, answer.responseText) ?? {};
     upload.present[index] = 1;
-    upload.missing = putFirst(upload.missing, receipt.wanted_chunks ?? []);
+    if (wanted.length > 0) upload.missing = putFirst(upload.missing, wanted);
   }
 
   async #finalize(upload) {
@@ -339,7 +340,7 @@ function view(upload) {
   };
 }
 
-/** Sends one body and reports the bytes as they go, which fetch can't. Resolves to the answer, rejects with an ApiError. */
+/** Sends one body and reports the bytes as they go, which fetch can't. Resolves to the request when it is answered. */
 function send(url, body, signal, progress) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
@@ -354,10 +355,7 @@ function send(url, body, signal, progress) {
       heard();
       progress(event.loaded);
     };
-    request.onload = () => {
-      if (request.status < 200 || request.status > 299) reject(errorOf(request.status, request.responseText));
-      else resolve(JSON.parse(request.responseText));
-    };
+    request.onload = () => resolve(request);
     request.onerror = request.onabort = () => reject(new ApiError(0, 'The server is not answering.'));
     request.onloadend = () => {
       clearTimeout(quiet);

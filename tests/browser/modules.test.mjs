@@ -5,7 +5,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import http from 'node:http';
 import { test } from 'node:test';
 
-import { serverOf } from '../../client/api.js';
+import { answerOf, serverOf } from '../../client/api.js';
 import { findIndex } from '../../client/boxes.js';
 import { inSendingOrder, putFirst } from '../../client/chunks.js';
 import { EventFeed } from '../../client/events.js';
@@ -70,6 +70,14 @@ test('the server is the page’s own unless ?api= names one', () => {
   assert.equal(serverOf(page('?api=there:9')), 'http://there:9');
   assert.equal(serverOf(page('?api=javascript:alert(1)//')), 'http://here:8000');
   assert.equal(serverOf(page('?api=file:///etc')), 'http://here:8000');
+});
+
+test('an answer is its JSON, or an error in words', () => {
+  assert.deepEqual(answerOf(200, '{"wanted_chunks": [3]}'), { wanted_chunks: [3] });
+  assert.equal(answerOf(204, ''), null);
+  assert.throws(() => answerOf(409, '{"detail": "It is there."}'), { status: 409, message: 'It is there.' });
+  assert.throws(() => answerOf(502, '<html>'), { status: 502, message: 'The server answered with status 502.' });
+  assert.throws(() => answerOf(200, '<html>'), { status: 200, message: 'The answer is not from a VidPipeline server.' });
 });
 
 test('figures read well', () => {
