@@ -3,18 +3,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { browserFor, openPage, picture } from '../support/browser.mjs';
+import { browserFor, KINDS, openPage, picture, plays } from '../support/browser.mjs';
 import { Network } from '../support/network.mjs';
-import { clip, Server, until } from '../support/vidpipeline.mjs';
-
-const KINDS = ['hls', 'dash'];
-
-const video = (page, kind) => page.getByTestId(`${kind}-video`);
-const at = (page, kind) => video(page, kind).evaluate(({ currentTime }) => currentTime);
-
-async function plays(page, kind, beyond, limit = 60_000) {
-  await until(async () => (await at(page, kind)) > beyond, limit, `${kind} to play beyond ${beyond} s`);
-}
+import { clip, Server } from '../support/vidpipeline.mjs';
 
 test('the film plays in both players long before its upload ends, with seeking, and goes on when it has', { timeout: 600_000 }, async (t) => {
   const server = await Server.startFor(t);

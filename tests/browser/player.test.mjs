@@ -5,11 +5,9 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { browserFor, makeLargeClip, openPage, picture, scrollsSideways } from '../support/browser.mjs';
+import { at, browserFor, KINDS, makeLargeClip, openPage, picture, plays, scrollsSideways, video } from '../support/browser.mjs';
 import { Network } from '../support/network.mjs';
 import { clip, folderFor, makeClip, run, Server, temporaryFolder, until } from '../support/vidpipeline.mjs';
-
-const KINDS = ['hls', 'dash'];
 
 // The film clip takes a while: one server has it for all tests.
 let server;
@@ -23,13 +21,7 @@ before(async () => {
 after(() => server.stop());
 
 const player = (page, kind) => page.getByTestId(kind);
-const video = (page, kind) => page.getByTestId(`${kind}-video`);
 const figure = (page, kind, name) => player(page, kind).locator(`[data-figure=${name}]`);
-const at = (page, kind) => video(page, kind).evaluate(({ currentTime }) => currentTime);
-
-async function plays(page, kind, beyond, limit = 60_000) {
-  await until(async () => (await at(page, kind)) > beyond, limit, `${kind} to play beyond ${beyond} s`);
-}
 
 async function assertNoErrors(page) {
   for (const kind of KINDS) {

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import { chromium } from 'playwright-core';
 
-import { makeClip, remove, root, temporaryFolder } from './vidpipeline.mjs';
+import { makeClip, remove, root, temporaryFolder, until } from './vidpipeline.mjs';
 
 const FLAGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
   '--disable-background-networking', '--disable-component-update', '--disable-sync'];
@@ -70,6 +70,14 @@ export async function picture(page, name, options = {}) {
   const folder = path.join(root, 'build/screenshots');
   await mkdir(folder, { recursive: true });
   await page.screenshot({ path: path.join(folder, `${name}.png`), ...options });
+}
+
+/** The players of the streaming page: their video elements, where they are, and that they play on from there. */
+export const KINDS = ['hls', 'dash'];
+export const video = (page, kind) => page.getByTestId(`${kind}-video`);
+export const at = (page, kind) => video(page, kind).evaluate(({ currentTime }) => currentTime);
+export async function plays(page, kind, beyond, limit = 60_000) {
+  await until(async () => (await at(page, kind)) > beyond, limit, `${kind} to play beyond ${beyond} s`);
 }
 
 /** Whether the page is wider than its window. */

@@ -184,28 +184,42 @@ export class Server {
     return { events, stop };
   }
 
-  /** Uploads bytes as the pages do, chunk by chunk; resolves to the video's hash. Resumes where it can. */
-  async upload(bytes, { title = 'clip', chunkSize = 1 << 20, fingerprint, finalize = true, onChunk } = {}) {
-    const begun = await this.request('POST', '/videos/init', {
+  /** A request that must succeed; resolves to the body of its answer. */
+  async post(target, body) {
+    const answer = await this.request('POST', target, body);
+    if (answer.status !== 200) throw new Error(`${target}: ${answer.status} ${JSON.stringify(answer.body)}`);
+    return answer.body;
+  }
+
+  /** Begins an upload of bytes, or goes on with one. */
+  begin(bytes, { title = 'clip', chunkSize = 1 << 20, fingerprint } = {}) {
+    return this.post('/videos/init', {
       title,
       file_size: bytes.length,
       total_chunks: Math.ceil(bytes.length / chunkSize),
       chunk_size: chunkSize,
       fingerprint,
     });
-    if (begun.status !== 200) throw new Error(`init: ${begun.status} ${JSON.stringify(begun.body)}`);
-    const hash = begun.body.video_hash;
-    if (!begun.body.resumable) return hash;
-    for (const index of begun.body.missing_chunks) {
-      const chunk = bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
-      const sent = await this.request('POST', `/videos/upload_chunk/${hash}/${index}`, chunk);
-      if (sent.status !== 200) throw new Error(`chunk ${index}: ${sent.status} ${JSON.stringify(sent.body)}`);
+  }
+
+  sendChunk(hash, bytes, index, chunkSize) {
+    const chunk = bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
+    return this.post(`/videos/upload_chunk/${hash}/${index}`, chunk);
+  }
+
+  finalize(hash) {
+    return this.post(`/videos/finalize/${hash}`);
+  }
+
+  /** Uploads bytes as the pages do, chunk by chunk; resolves to the video's hash. Resumes where it can. */
+  async upload(bytes, { chunkSize = 1 << 20, finalize = true, onChunk, ...options } = {}) {
+    const { video_hash: hash, resumable, missing_chunks: missing } = await this.begin(bytes, { chunkSize, ...options });
+    if (!resumable) return hash;
+    for (const index of missing) {
+      await this.sendChunk(hash, bytes, index, chunkSize);
       await onChunk?.(index);
     }
-    if (finalize) {
-      const done = await this.request('POST', `/videos/finalize/${hash}`);
-      if (done.status !== 200) throw new Error(`finalize: ${done.status} ${JSON.stringify(done.body)}`);
-    }
+    if (finalize) await this.finalize(hash);
     return hash;
   }
 

@@ -5,6 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
+import { findIndex } from '../../client/boxes.js';
 import { digests, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
 
 const chunkSize = 64 << 10;
@@ -14,29 +15,20 @@ class Upload {
   constructor(server, bytes) {
     this.server = server;
     this.bytes = bytes;
-    this.total = Math.ceil(bytes.length / chunkSize);
   }
 
   async begin() {
-    const { bytes, total } = this;
-    const { body } = await this.server.request('POST', '/videos/init', {
-      title: 'clip',
-      file_size: bytes.length,
-      total_chunks: total,
-      chunk_size: chunkSize,
-    });
-    this.hash = body.video_hash;
-    this.missing = new Set(body.missing_chunks);
+    const { video_hash: hash, missing_chunks: missing } = await this.server.begin(this.bytes, { chunkSize });
+    this.hash = hash;
+    this.missing = new Set(missing);
     return this;
   }
 
   /** Resolves to the chunks that the server wants next. */
   async send(index) {
-    const chunk = this.bytes.subarray(index * chunkSize, (index + 1) * chunkSize);
-    const { status, body } = await this.server.request('POST', `/videos/upload_chunk/${this.hash}/${index}`, chunk);
-    assert.equal(status, 200, JSON.stringify(body));
+    const { wanted_chunks: wanted } = await this.server.sendChunk(this.hash, this.bytes, index, chunkSize);
     this.missing.delete(index);
-    return body.wanted_chunks;
+    return wanted;
   }
 
   async sendRange(from, to) {
@@ -47,14 +39,14 @@ class Upload {
 
   async sendRest(order = (indexes) => indexes) {
     for (const index of order([...this.missing])) await this.send(index);
-    assert.equal((await this.server.request('POST', `/videos/finalize/${this.hash}`)).status, 200);
+    await this.server.finalize(this.hash);
   }
 
   /** The index, wherever it is, and the first MiB behind the beginning or behind the index. */
   async sendHead() {
-    const index = boxOf(this.bytes, 'moov');
-    await this.sendRange(index.begin, index.end);
-    const head = index.begin < 1 << 20 ? index.end + (1 << 20) : 1 << 20;
+    const [begin, end] = await findIndex(new Blob([this.bytes]));
+    await this.sendRange(begin, end);
+    const head = begin < 1 << 20 ? end + (1 << 20) : 1 << 20;
     await this.sendRange(0, Math.min(head, this.bytes.length));
   }
 
@@ -64,16 +56,6 @@ class Upload {
       return video.hls_url && video;
     }, 20_000, 'manifests');
   }
-}
-
-/** Where a box at the top level of an MP4 is. */
-function boxOf(bytes, wanted) {
-  for (let at = 0; at < bytes.length; ) {
-    const size = bytes.readUInt32BE(at);
-    if (bytes.toString('latin1', at + 4, at + 8) === wanted) return { begin: at, end: at + size };
-    at += size;
-  }
-  throw new Error(`there is no ${wanted}`);
 }
 
 /** The fragments' addresses in the playlist of a rendition. */
@@ -190,7 +172,7 @@ test('killed while it is watched and uploaded, it goes on', { timeout: 240_000 }
   const server = await Server.startFor(t, { data, port, options });
   const upload = await new Upload(server, bytes).begin();
   assert.equal(upload.hash, first.hash);
-  assert.ok(upload.missing.size < upload.total);
+  assert.ok(upload.missing.size < Math.ceil(bytes.length / chunkSize));
   assert.ok((await (await fetch(fragments[0])).arrayBuffer()).byteLength > 1000);
   await upload.sendRest();
   const ended = await server.ended(upload.hash);
