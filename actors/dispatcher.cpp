@@ -36,8 +36,9 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
       },
       [this](want_atom, const std::string& video_hash, std::vector<cell_part>& parts) {
         if (auto found = orders_.find(video_hash); found != orders_.end()) {
+          if (!parts.empty())
+            note_viewers();
           found->second.order.wish(std::move(parts));
-          note_wishes(found->second);
         }
         dispatch();
       },
@@ -61,6 +62,7 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
         dispatch();
       },
       [this](tick_atom) { dispatch(); },
+      [this](watch_atom) { look_for_viewers(); },
   };
 }
 
@@ -123,8 +125,7 @@ void dispatcher_state::open(job_order what, const order_listener& listener) {
   auto hash = what.source.video_hash;
   drop_order(hash);
   self_->monitor(listener);
-  auto& x = orders_[hash] = {order{std::move(what)}, listener, ++last_id_, 0};
-  note_wishes(x);
+  orders_[hash] = {order{std::move(what)}, listener, ++last_id_, 0};
   dispatch();
 }
 
@@ -298,16 +299,25 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
   return std::any_of(open.begin(), open.end(), [&](auto* x) { return give(*x, x->order.next(id, alone)); });
 }
 
-void dispatcher_state::note_wishes(const video_order& x) {
-  if (!x.order.has_wishes())
-    return;
+void dispatcher_state::note_viewers() {
   watched_until_ = self_->clock().now() + config_.watching;
-  self_->delayed_send(self_, config_.watching, tick_atom_v);
+  if (!std::exchange(watched_, true))
+    self_->delayed_send(self_, config_.watching, watch_atom_v);
+}
+
+/// Nobody has wished for anything since so long, or later than that.
+void dispatcher_state::look_for_viewers() {
+  const auto left = watched_until_ - self_->clock().now();
+  watched_ = left > caf::timespan::zero();
+  if (watched_)
+    self_->delayed_send(self_, left, watch_atom_v);
+  else
+    dispatch();
 }
 
 /// Whether this encoder is the one that is kept free for viewers.
 bool dispatcher_state::is_last_free(encoder_id id) const {
-  if (self_->clock().now() >= watched_until_ || idle_.size() > 1)
+  if (!watched_ || idle_.size() > 1)
     return false;
   return std::ranges::any_of(workers_, [id](const auto& x) { return x.first != id && !x.second.drained; });
 }

@@ -47,8 +47,10 @@ struct dispatcher_config {
 using dispatcher_impl = dispatcher_actor::extend<
     // An encoder has rested.
     caf::reacts_to<tick_atom, encoder_id>,
-    // It is time to look for a fresh encoder, or to keep none free any more.
-    caf::reacts_to<tick_atom>>;
+    // It is time to look for a fresh encoder.
+    caf::reacts_to<tick_atom>,
+    // It is time to see whether anybody still watches.
+    caf::reacts_to<watch_atom>>;
 
 /// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments, but for
 /// one encoder while somebody watches, so that the next seek does not have to wait until a whole segment is done. Of
@@ -131,7 +133,8 @@ private:
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();
   static void sort_by_turn(std::vector<video_order*>& orders);
-  void note_wishes(const video_order& x);
+  void note_viewers();
+  void look_for_viewers();
   bool is_last_free(encoder_id id) const;
   void look_for_fresh();
   void expect_fresh();
@@ -162,6 +165,7 @@ private:
   std::set<encoder_id> idle_;                     ///< those that could get a task
   std::set<std::string> drained_runs_;            ///< of nodes
   caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
+  bool watched_ = false; ///< somebody has wished for something lately
   caf::actor_clock::time_point watched_until_{};
   std::deque<analysis> analyses_;
   std::map<std::string, video_order> orders_;

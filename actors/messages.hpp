@@ -304,7 +304,7 @@ struct job_order {
   source_ref source;
   media::plan plan;
   std::vector<cell_order> cells; ///< in presentation order
-  std::vector<cell_part> wishes; ///< what comes before all else, the most urgent first
+  std::vector<cell_part> first;  ///< what comes before all but viewers' wishes, the most urgent first
 };
 
 /// A fragment that a viewer has asked for and that is not there.
@@ -499,7 +499,7 @@ typename I::result_type inspect(I& f, fragment_wish& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, job_order& x) {
-  return f(caf::meta::type_name("vp::job_order"), x.source, x.plan, x.cells, x.wishes);
+  return f(caf::meta::type_name("vp::job_order"), x.source, x.plan, x.cells, x.first);
 }
 
 template <class I>

@@ -15,7 +15,8 @@ namespace vp {
 using encoder_id = std::uint64_t;
 
 /// One video's segments as they are dealt out to encoders, each for a set of renditions. What viewers wait for goes
-/// before everything else, in the order of their wishes and a rendition at a time. The rest of a segment is one task.
+/// before everything else, in the order of their wishes and a rendition at a time; then what the order wants first, one
+/// task after the other. The rest of a segment is one task.
 ///
 /// A segment is cheapest on the encoder that did the one before it, for its decoder stands at the right place; anywhere
 /// else the encoder seeks, and decodes up to a whole group of pictures for nothing. So waiting segments are seen as
@@ -47,7 +48,7 @@ public:
   /// gets what it has just failed at. `fresh`: its process has done nothing yet.
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
-  /// The most urgent of what viewers wait for.
+  /// The most urgent of what viewers wait for, or else of what the order wants first.
   std::optional<part> wished(encoder_id encoder, bool alone) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
@@ -85,7 +86,7 @@ public:
   /// Segments that can be given out, all and those that a fresh encoder must do.
   std::size_t waiting() const { return waiting_; }
   std::size_t waiting_for_fresh() const { return suspects_; }
-  /// Whether viewers wait for anything that can be given out.
+  /// Whether any of that can be given out.
   bool has_wishes() const;
   /// Tasks.
   std::size_t running() const { return running_; }

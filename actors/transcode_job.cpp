@@ -242,7 +242,7 @@ void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kep
     }
     cells_[cell.number] = work;
   }
-  order.wishes = beginning();
+  order.first = beginning();
   unfinished_ = order.cells.size();
   stage_ = stage::encoding;
   speed_.start(self_->clock().now());

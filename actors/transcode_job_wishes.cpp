@@ -71,8 +71,6 @@ void transcode_job_state::rank_wishes() {
     if ((work.ready & one->what.renditions) == 0)
       bytes.push_back(needed(work.cell, is_video ? media::media_kind::video : media::media_kind::audio));
   }
-  for (const auto& part : beginning())
-    parts.push_back(part);
   self_->send(dispatcher_, want_atom_v, config_.video_hash, std::move(parts));
   if (!whole_)
     self_->send(config_.upload, want_atom_v, std::move(bytes));

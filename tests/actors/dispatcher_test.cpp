@@ -365,11 +365,11 @@ TEST_CASE_METHOD(dispatcher_fixture, "closing waits for an encoder that does not
   CHECK(closing.get<void>());
 }
 
-TEST_CASE_METHOD(dispatcher_fixture, "what somebody waits for comes first, from the beginning", "[dispatcher]") {
+TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first comes first", "[dispatcher]") {
   start();
   auto encoder = add_encoder();
   auto what = test::make_order(video_a, 9);
-  what.wishes = {{6, 0b010}, {7, 0b010}};
+  what.first = {{6, 0b010}, {7, 0b010}};
   auto log = std::make_shared<test::listener_log>();
   tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
   advance(2s);
@@ -402,6 +402,22 @@ TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kep
   CHECK(script->segments.back().second == 150);
   advance(config.watching + 2s);
   CHECK(busy() == 2);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody free", "[dispatcher]") {
+  start();
+  auto script = std::make_shared<test::encoder_script>();
+  add_encoder(script);
+  add_encoder(script);
+  auto what = test::make_order(video_a, 200);
+  what.first = {{6, 0b010}, {7, 0b010}};
+  auto log = std::make_shared<test::listener_log>();
+  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  run();
+  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{});
+  advance(3s);
+  auto encoders = ask<dispatcher_status>(dispatcher, status_atom_v)->encoders;
+  CHECK(std::ranges::all_of(encoders, [](const auto& x) { return x.busy; }));
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "who is alone is not kept free", "[dispatcher]") {
