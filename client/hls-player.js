@@ -5,6 +5,7 @@ export const name = 'HLS';
 export const library = `hls.js ${Hls.version}`;
 
 const MODEST = 1_100_000; // bits/s: enough for 360 lines
+const STALLS = [Hls.ErrorDetails.BUFFER_STALLED_ERROR, Hls.ErrorDetails.BUFFER_NUDGE_ON_STALL];
 const POLICIES = ['manifestLoadPolicy', 'playlistLoadPolicy', 'fragLoadPolicy'];
 
 /** hls.js takes a request without an answer for a refused one; here the server may just be away for a while. */
@@ -59,8 +60,8 @@ export function play(video, url, on, { at = 0, unfinished = false } = {}) {
   hls.on(Hls.Events.ERROR, (_, { fatal, type, details }) => {
     // A request that hls.js itself gave up, for another rendition's.
     if (details === Hls.ErrorDetails.INTERNAL_ABORTED) return;
-    // It waits for a fragment, as anybody can see.
-    if (details === Hls.ErrorDetails.BUFFER_STALLED_ERROR && !fatal) return;
+    // It waits for a fragment or for the decoder, as anybody can see.
+    if (STALLS.includes(details) && !fatal) return;
     if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < 2) {
       hls.recoverMediaError();
       on.error({ fatal: false, text: `Recovering from ${details}.` });
