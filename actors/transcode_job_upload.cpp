@@ -5,6 +5,7 @@
 #include "actors/transcode_job.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 namespace vp {
@@ -14,10 +15,12 @@ namespace {
 /// An encoder's reads are whole blocks of this size, and it reads one ahead.
 constexpr std::uint64_t block_size = 64 * 1024;
 
+/// `present`: in order, with gaps between.
 bool covers(const std::vector<media::byte_range>& present, const media::byte_range& wanted) {
-  return wanted.empty() || std::any_of(present.begin(), present.end(), [&](const auto& x) {
-           return x.begin <= wanted.begin && wanted.end <= x.end;
-         });
+  if (wanted.empty())
+    return true;
+  const auto behind = std::ranges::upper_bound(present, wanted.begin, {}, &media::byte_range::begin);
+  return behind != present.begin() && wanted.end <= std::prev(behind)->end;
 }
 
 } // namespace
@@ -46,6 +49,7 @@ void transcode_job_state::become_whole() {
       return;
     if (answer) {
       counted_ = true;
+      claim_ = answer->claim; // another one where the first had expired
       package_if_done();
     } else if (answer.error().code == errc::conflict) {
       end(job_end::put_back, answer.error().text);
@@ -81,6 +85,8 @@ void transcode_job_state::note_ready() {
     return;
   std::vector<cell_part> more;
   for (auto& [number, work] : cells_) {
+    if ((~work.ready & (renditions_in(plan_, work.cell) | work.missing)) == 0)
+      continue;
     const auto before = std::exchange(work.ready, work.ready | ready_bits(work.cell));
     if (const auto added = work.ready & ~before & work.missing; added != 0)
       more.push_back({number, added});

@@ -86,6 +86,11 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
       [this](watch_atom, const arrival_listener& listener) { watch(listener); },
       [this](want_atom, std::vector<media::byte_range>& ranges) { wanted_ = std::move(ranges); },
       [this](tick_atom) { tick(); },
+      [this](arrive_atom) {
+        pausing_ = false;
+        if (untold_)
+          tell_watchers();
+      },
       [this](watch_atom) { learn_arrival(); },
       [this](retry_atom, std::uint32_t index) { lock(index); },
   };

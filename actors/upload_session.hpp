@@ -34,6 +34,8 @@ struct upload_session_config {
   caf::timespan lock_poll = std::chrono::milliseconds(25);
   /// How often it is looked at what came to other processes, while somebody waits for it.
   caf::timespan arrival_poll = std::chrono::milliseconds(250);
+  /// Whoever follows the upload is told of what arrives at most so often.
+  caf::timespan arrival_pause = std::chrono::milliseconds(100);
   /// A ticket that nobody uses for so long lapses; nobody waits longer than this for another writer's end.
   caf::timespan ticket_timeout = std::chrono::seconds(60);
   /// A session that nobody speaks to and whose tickets are all gone ends.
@@ -51,6 +53,8 @@ using upload_session_impl = upload_session_actor::extend<
     caf::reacts_to<tick_atom>,
     // Time to look for chunks that came to other processes.
     caf::reacts_to<watch_atom>,
+    // Time to tell again what has arrived.
+    caf::reacts_to<arrive_atom>,
     // Time to try once more to lock an index.
     caf::reacts_to<retry_atom, std::uint32_t>>;
 
@@ -138,6 +142,7 @@ private:
   caf::result<media::byte_range> await(std::uint64_t offset, std::uint64_t length);
   void watch(const arrival_listener& listener);
   void tell_arrival();
+  void tell_watchers();
   void look_elsewhere();
   void learn_arrival();
   void look_for_head();
@@ -164,6 +169,8 @@ private:
   std::vector<arrival_listener> watchers_;
   std::vector<media::byte_range> wanted_; ///< by viewers
   media::index_finder finder_{0};
+  bool pausing_ = false; ///< the watchers were told a short while ago
+  bool untold_ = false;  ///< something has arrived since then
   bool looking_elsewhere_ = false;
   std::uint32_t asking_ = 0; ///< requests about the whole upload that the catalog has not answered
   time_point spoken_to_{};

@@ -82,8 +82,7 @@ void upload_session_state::watch(const arrival_listener& listener) {
 
 /// To be called when a chunk has been acknowledged, here or elsewhere, or the upload is whole.
 void upload_session_state::tell_arrival() {
-  for (auto& listener : watchers_)
-    self_->send(listener, arrive_atom_v, arrived());
+  tell_watchers();
   std::erase_if(readers_, [this](reader& one) {
     auto there = present_around(one.offset, one.length);
     if (there)
@@ -91,6 +90,22 @@ void upload_session_state::tell_arrival() {
     return there.has_value();
   });
   look_for_head();
+}
+
+/// Not of each chunk: there may be a hundred thousand, and as many gaps between them.
+void upload_session_state::tell_watchers() {
+  if (watchers_.empty())
+    return;
+  if (pausing_ && !is_whole()) {
+    untold_ = true;
+    return;
+  }
+  untold_ = false;
+  const auto what = arrived();
+  for (auto& listener : watchers_)
+    self_->send(listener, arrive_atom_v, what);
+  if (!std::exchange(pausing_, true))
+    self_->delayed_send(self_, config_.arrival_pause, arrive_atom_v);
 }
 
 /// Chunks may come to other processes, which tell the catalog.
