@@ -165,7 +165,7 @@ private:
   std::set<encoder_id> idle_;                     ///< those that could get a task
   std::set<std::string> drained_runs_;            ///< of nodes
   caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
-  bool watched_ = false; ///< somebody has wished for something lately
+  bool watched_ = false;                          ///< somebody has wished for something lately
   caf::actor_clock::time_point watched_until_{};
   std::deque<analysis> analyses_;
   std::map<std::string, video_order> orders_;

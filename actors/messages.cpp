@@ -29,8 +29,7 @@ const char* to_string(video_status status) noexcept {
 }
 
 bool is_playable(video_status status, const progress& now) noexcept {
-  return status == video_status::completed
-         || (status != video_status::failed && !now.phase.empty() && now.phase != "analyzing");
+  return status == video_status::completed || (status != video_status::failed && now.segments_total > 0);
 }
 
 std::optional<video_status> parse_status(std::string_view text) noexcept {

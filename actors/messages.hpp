@@ -57,7 +57,7 @@ struct time_span {
 struct progress {
   std::string phase; ///< `analyzing`, `encoding`, `packaging`
   std::uint32_t segments_done = 0;
-  std::uint32_t segments_total = 0;
+  std::uint32_t segments_total = 0; ///< 0 before there are manifests
   std::vector<rendition_progress> renditions;
   double eta_seconds = -1;
   std::vector<time_span> arrived; ///< of an upload: what the server has the bytes of

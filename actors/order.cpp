@@ -10,7 +10,8 @@
 namespace vp {
 
 order::order(job_order what)
-    : what_(std::move(what)), entries_(what_.cells.size()), videos_(renditions_of(what_.plan, media::media_kind::video)) {
+    : what_(std::move(what)), entries_(what_.cells.size()),
+      videos_(renditions_of(what_.plan, media::media_kind::video)) {
   for (std::size_t i = 0; i < entries_.size(); ++i)
     change(i, [&](entry& x) {
       x.waiting = what_.cells[i].wanted;

@@ -1,6 +1,7 @@
 #include "actors/transcode_job.hpp"
 
 #include "actors/error.hpp"
+#include "actors/time_to_read.hpp"
 #include "actors/timeline.hpp"
 #include "media/analyze.hpp"
 
@@ -141,6 +142,8 @@ void transcode_job_state::claimed(claimed_job& job) {
   claim_ = job.claim;
   whole_ = counted_ = !config_.upload;
   has_poster_ = job.video.has_poster;
+  // No number of an earlier job's: who has one may still take it back.
+  last_wish_ = job.claim.epoch << 20U;
   moved_ = self_->clock().now();
   renew_at_ = moved_ + config_.renewal;
   source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.claim.epoch, !whole_};
@@ -157,7 +160,9 @@ void transcode_job_state::claimed(claimed_job& job) {
 void transcode_job_state::analyze() {
   stage_ = stage::analyzing;
   publish();
-  self_->request(dispatcher_, config_.analyze_timeout, analyze_atom_v, analyze_task{source_, config_.settings})
+  self_
+      ->request(dispatcher_, config_.analyze_timeout + time_to_read(source_), analyze_atom_v,
+                analyze_task{source_, config_.settings})
       .then(
           [this](media::analysis& found) {
             if (stage_ != stage::analyzing)

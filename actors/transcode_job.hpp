@@ -112,6 +112,7 @@ private:
 
   caf::result<std::uint64_t> wish(const fragment_wish& what);
   caf::result<void> await(std::uint64_t wish);
+  void drop_forgotten_wishes();
   void grant_wishes(std::uint32_t number, rendition_bits which);
   void rank_wishes();
   std::vector<cell_part> beginning() const;
@@ -162,6 +163,7 @@ private:
     std::string viewer;
     cell_part what;
     std::vector<caf::response_promise> answers;
+    clock::time_point since{};
   };
   std::vector<viewer_wish> wishes_; ///< the oldest first
   std::uint64_t last_wish_ = 0;

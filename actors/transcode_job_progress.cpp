@@ -14,6 +14,7 @@ void transcode_job_state::tick() {
   self_->delayed_send(self_, config_.progress_interval, tick_atom_v);
   if (!claim_ || stage_ == stage::ending)
     return;
+  drop_forgotten_wishes();
   if (!whole_ && stage_ == stage::encoding && running_.empty() && wishes_.empty()
       && now - moved_ >= config_.upload_idle) {
     end(job_end::put_back, "the upload does not go on");
@@ -60,7 +61,7 @@ void transcode_job_state::publish() {
 std::string transcode_job_state::phase() const {
   if (retrier_->waiting_for_disk() > 0)
     return "waiting for disk space";
-  if (stage_ < stage::opening)
+  if (stage_ <= stage::opening)
     return "analyzing";
   return stage_ < stage::packaging ? "encoding" : "packaging";
 }
@@ -80,6 +81,8 @@ std::vector<segment_run> runs_of(const std::set<std::uint32_t>& numbers) {
 } // namespace
 
 progress transcode_job_state::snapshot() const {
+  if (stage_ <= stage::opening)
+    return {phase(), 0, 0, {}, -1, {}};
   progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1, arrived_spans()};
   x.segments_done = static_cast<std::uint32_t>(cells_.size() - unfinished_);
   for (std::size_t i = 0; i < totals_.size(); ++i) {

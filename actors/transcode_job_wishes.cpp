@@ -5,6 +5,7 @@
 #include "actors/transcode_job.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <map>
 #include <utility>
 
@@ -26,7 +27,7 @@ caf::result<std::uint64_t> transcode_job_state::wish(const fragment_wish& what) 
       std::count_if(wishes_.begin(), wishes_.end(), [&](const auto& one) { return one.viewer == what.viewer; }));
   if (wishes_.size() >= config_.wishes || of_viewer >= config_.viewer_wishes)
     return to_caf(errc::overloaded, "too many fragments are being waited for");
-  wishes_.push_back({id, what.viewer, {what.segment, bit}, {}});
+  wishes_.push_back({id, what.viewer, {what.segment, bit}, {}, self_->clock().now()});
   rank_wishes();
   return id;
 }
@@ -38,6 +39,14 @@ caf::result<void> transcode_job_state::await(std::uint64_t wish) {
   auto answer = self_->make_response_promise();
   found->answers.push_back(answer);
   return answer;
+}
+
+/// Whoever made them has not come to wait, and may never have learned their numbers.
+void transcode_job_state::drop_forgotten_wishes() {
+  constexpr auto soon = std::chrono::seconds(30);
+  const auto now = self_->clock().now();
+  if (std::erase_if(wishes_, [&](const auto& one) { return one.answers.empty() && now - one.since >= soon; }) != 0)
+    rank_wishes();
 }
 
 void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits which) {

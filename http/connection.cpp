@@ -231,7 +231,8 @@ asio::awaitable<beast::error_code> connection::send_late(const late_file& file) 
 
 asio::awaitable<void> connection::wait_until_gone() {
   while (buffer_.size() < app_.config.limits.header) {
-    const auto [failure, size] = co_await socket_.async_read_some(buffer_.prepare(small_buffer), as_result);
+    const auto [failure, size] = co_await socket_.async_read_some(
+        buffer_.prepare(std::min(small_buffer, app_.config.limits.header - buffer_.size())), as_result);
     if (failure)
       co_return;
     buffer_.commit(size);
