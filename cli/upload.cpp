@@ -253,6 +253,12 @@ result<void> upload(upload_options options) {
   if (!identity)
     return tl::unexpected(identity.error());
 
+  // What a server takes at most.
+  constexpr std::uint64_t most_chunks = 100'000;
+  constexpr std::uint64_t step = 1U << 20U;
+  if (const auto least = (*source)->size() / most_chunks + 1; options.chunk_size < least)
+    options.chunk_size = (least + step - 1) / step * step;
+
   api_client api{options.server};
   auto video = persist(api, "/videos/init",
                        json{{"title", options.title},

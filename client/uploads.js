@@ -8,6 +8,7 @@ import { forget, remember, remembered } from './memory.js';
 /** Requests at once, of all files together: a browser has six connections to a server, and the players want theirs. */
 const SLOTS = 2;
 const CHUNK_SIZE = 1024 * 1024; // small: whoever seeks waits for a few of them
+const MOST_CHUNKS = 100_000; // that a server takes
 const DISAGREEMENTS = 3; // about what is there, in a row
 const FIRST_PAUSE = 500;
 const LONGEST_PAUSE = 15_000;
@@ -53,7 +54,7 @@ export class UploadQueue {
       handle,
       name: file.name,
       title: file.name,
-      chunkSize: CHUNK_SIZE,
+      chunkSize: CHUNK_SIZE * Math.max(1, Math.ceil(file.size / MOST_CHUNKS / CHUNK_SIZE)),
       fingerprint: null,
       hash: null,
       phase: 'init',
@@ -211,6 +212,7 @@ export class UploadQueue {
     for (const index of uploaded) upload.present[index] = 1;
     // What can't be read now is an error of the chunk that it is in.
     const index = await findIndex(file).catch(() => null);
+    if (signal.aborted) return;
     upload.missing = inSendingOrder(missing, { index, chunkSize: upload.chunkSize, size: file.size });
     upload.phase = 'chunks';
     const { hash, name, title, chunkSize, handle } = upload;

@@ -48,7 +48,9 @@ test('the index of a film is found wherever it is', async () => {
   assert.deepEqual(await find(box('ftyp', 8), box('moov', 100, { size: 0 })), [16, 124]);
   assert.equal(await find(box('ftyp', 8), box('mdat', 100, { size: 0 })), null);
   assert.equal(await find(box('ftyp', 8), box('mdat', 100, { size: 4 }), box('moov', 8)), null);
-  assert.equal(await find(box('moov', 8)), null);
+  assert.deepEqual(await find(box('wide', 0), box('moov', 8)), [8, 24]);
+  assert.equal(await find(box('name', 8), box('moov', 8)), null);
+  assert.equal(await find(box('ftyp', 8), box('moov', 100, { size: 1000 })), null);
   assert.equal(await find(Buffer.from('no film')), null);
   assert.equal(await find(box('ftyp', 8), ...Array(100).fill(box('free', 0)), box('moov', 8)), null);
 });
