@@ -17,6 +17,37 @@ std::vector<stored_fragment> some_fragments() {
 
 } // namespace
 
+TEST_CASE_METHOD(test::storage, "a job that began with an upload goes on with its claim when that is whole",
+                 "[database]") {
+  REQUIRE(db->open_video(a, {"title", "", "", "", 10, 1, 10}, false));
+  auto early = db->preview_job(a, "me/1", "http://me", 30s);
+  REQUIRE(early);
+  CHECK(early->video.status == video_status::uploading);
+  CHECK(early->video.attempts == 0);
+  CHECK(db->preview_job(a, "other/1", "", 30s).error().code == errc::conflict);
+  REQUIRE(db->add_chunk(a, 0, 10));
+  REQUIRE(db->finalize(a));
+  CHECK(db->preview_job(a, "me/1", "", 30s).error().code == errc::conflict);
+  auto whole = db->claim_job(a, "me/1", "http://me", 30s);
+  REQUIRE(whole);
+  CHECK(whole->claim.epoch == early->claim.epoch);
+  CHECK(whole->video.attempts == 1);
+  CHECK(db->complete(early->claim));
+}
+
+TEST_CASE_METHOD(test::storage, "a job that gives an upload back leaves it one", "[database]") {
+  REQUIRE(db->open_video(a, {"title", "", "", "", 10, 1, 10}, false));
+  auto early = db->preview_job(a, "me/1", "http://me", 30s);
+  REQUIRE(early);
+  REQUIRE(db->release(early->claim));
+  CHECK(db->get(a)->status == video_status::uploading);
+  CHECK(db->claim_job(a, "me/2", "", 30s).error().code == errc::conflict);
+  auto later = db->preview_job(a, "other/1", "", 30s);
+  REQUIRE(later);
+  CHECK(later->claim.epoch > early->claim.epoch);
+  CHECK(db->store_fragments(early->claim, some_fragments()).error().code == errc::stale);
+}
+
 TEST_CASE_METHOD(test::storage, "a job goes from its claim to completion", "[database]") {
   queued(a);
   auto job = db->claim_job(a, "me", "http://me", 30s);

@@ -30,6 +30,10 @@ job_queue_actor::behavior_type logging_queue(job_queue_actor::pointer, std::shar
   };
 }
 
+arrival_listener::behavior_type arrival_log(arrival_listener::pointer, std::shared_ptr<std::vector<arrival>> log) {
+  return {[log](arrive_atom, const arrival& now) { log->push_back(now); }};
+}
+
 /// An upload of 25 bytes in 3 chunks, with a tap before the catalog.
 struct session_fixture : test::storage_fixture {
   std::shared_ptr<test::interference> policy = std::make_shared<test::interference>();
@@ -331,6 +335,29 @@ TEST_CASE_METHOD(session_fixture, "a session ends when it has been idle, and not
   CHECK_FALSE(ended());
   pass(4s, 1s);
   CHECK(ended());
+}
+
+TEST_CASE_METHOD(session_fixture, "who follows an upload is told of what arrives, but not of each chunk",
+                 "[upload_session]") {
+  begin_upload(10);
+  auto told = std::make_shared<std::vector<arrival>>();
+  tell(session, watch_atom_v, arrival_listener{spawn(arrival_log, told)});
+  run();
+  CHECK(*told == std::vector<arrival>{{{}, false}});
+  REQUIRE(put(0, chunk(0)));
+  REQUIRE(put(2, chunk(2)));
+  CHECK(told->size() == 2);
+  pass(100ms);
+  REQUIRE(told->size() == 3);
+  CHECK(told->back() == arrival{{{0, 10}, {20, 25}}, false});
+  pass(1s);
+  CHECK(told->size() == 3);
+  REQUIRE(put(1, chunk(1)));
+  CHECK(told->size() == 4);
+  // Its end is told at once.
+  REQUIRE(finalize());
+  REQUIRE(told->size() == 5);
+  CHECK(told->back() == arrival{{{0, 25}}, true});
 }
 
 TEST_CASE_METHOD(session_fixture, "only so many write at the same time", "[upload_session]") {
