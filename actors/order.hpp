@@ -86,7 +86,7 @@ public:
   /// Segments that can be given out, all and those that a fresh encoder must do.
   std::size_t waiting() const { return waiting_; }
   std::size_t waiting_for_fresh() const { return suspects_; }
-  /// Whether any of that can be given out.
+  /// Whether anything can be given out that viewers wait for or that the order wants first.
   bool has_wishes() const;
   /// Tasks.
   std::size_t running() const { return running_; }

@@ -61,7 +61,7 @@ void transcode_job_state::publish() {
 std::string transcode_job_state::phase() const {
   if (retrier_->waiting_for_disk() > 0)
     return "waiting for disk space";
-  if (stage_ <= stage::opening)
+  if (stage_ < stage::encoding)
     return "analyzing";
   return stage_ < stage::packaging ? "encoding" : "packaging";
 }
@@ -81,7 +81,7 @@ std::vector<segment_run> runs_of(const std::set<std::uint32_t>& numbers) {
 } // namespace
 
 progress transcode_job_state::snapshot() const {
-  if (stage_ <= stage::opening)
+  if (stage_ < stage::encoding)
     return {phase(), 0, 0, {}, -1, {}};
   progress x{phase(), 0, static_cast<std::uint32_t>(segments_.size()), totals_, -1, arrived_spans()};
   x.segments_done = static_cast<std::uint32_t>(cells_.size() - unfinished_);

@@ -97,7 +97,7 @@ void transcode_job_state::note_ready() {
 
 std::vector<time_span> transcode_job_state::arrived_spans() const {
   std::vector<time_span> spans;
-  if (whole_ || stage_ < stage::encoding)
+  if (whole_)
     return spans;
   for (const auto& [number, work] : cells_) {
     const auto all = renditions_in(plan_, work.cell);

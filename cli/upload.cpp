@@ -256,7 +256,7 @@ result<void> upload(upload_options options) {
   // What a server takes at most.
   constexpr std::uint64_t most_chunks = 100'000;
   constexpr std::uint64_t step = 1U << 20U;
-  if (const auto least = (*source)->size() / most_chunks + 1; options.chunk_size < least)
+  if (const auto least = ((*source)->size() + most_chunks - 1) / most_chunks; options.chunk_size < least)
     options.chunk_size = (least + step - 1) / step * step;
 
   api_client api{options.server};
@@ -292,7 +292,8 @@ void add_upload(CLI::App& app, int& exit_code) {
   server_option(*command, options->server);
   option(*command, "title", options->title, "Its title; the file's name by default");
   option(*command, "description", options->description, "Its description");
-  option(*command, "chunk-size", options->chunk_size, "Bytes of a chunk, with KB, MB, ... if wanted")
+  option(*command, "chunk-size", options->chunk_size,
+         "Bytes of a chunk, with KB, MB, ... if wanted; larger where a file would have more than 100,000")
       ->transform(CLI::AsSizeValue(false))
       ->check(CLI::Range(std::uint64_t{1}, std::uint64_t{64} << 20U));
   option(*command, "connections", options->connections, "Chunks in flight at once")->check(CLI::Range(1, 64));
