@@ -1,6 +1,7 @@
 #include "actors/database.hpp"
 #include "actors/json.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -8,8 +9,10 @@ namespace vp {
 
 namespace {
 
-/// Starts without a fragment in between; the next one gives the video up.
+/// Starts without a fragment in between; the next one gives the video up. Those of an upload count as well, all but the
+/// last one, which is for when it is whole.
 constexpr std::uint32_t max_attempts = 3;
+constexpr auto tried_alone = "a video that may have ended the server is tried alone";
 /// A job that waits for its turn asks more often than this.
 constexpr std::chrono::seconds longest_turn{10};
 
@@ -92,9 +95,8 @@ void database::set_failed(const row& which, const std::string& reason) {
 /// Whoever has to wait for that has the next turn, the oldest first, or others could begin for ever.
 bool database::must_wait(const row& which) {
   auto id = which.video.id;
-  auto& others = query("SELECT coalesce(max(attempts), 0) FROM videos WHERE id <> ? AND status = 'processing' "
-                       "AND epoch <> 0 AND expires > ?",
-                       id, now());
+  auto& others =
+      query("SELECT coalesce(max(attempts), 0) FROM videos WHERE id <> ? AND epoch <> 0 AND expires > ?", id, now());
   others.executeStep();
   auto most = others.getColumn(0).getUInt();
   auto last_start = which.video.attempts + 1 == max_attempts;
@@ -133,7 +135,7 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
     if (!same)
       return tl::unexpected(same.error());
     auto epoch = found->epoch;
-    if (!*same || video.status == video_status::queued) {
+    if (!*same) {
       if (video.attempts >= max_attempts) {
         set_failed(*found, "Transcoding was started " + std::to_string(max_attempts)
                                + " times and ended each time without a result.");
@@ -141,12 +143,11 @@ result<claimed_job> database::claim_job(const std::string& hash, const std::stri
             vp::fail(errc::conflict, "there is nothing to do: the video has failed, it was started too often")};
       }
       if (must_wait(*found))
-        return outcome{vp::fail(errc::conflict, "a video that may have ended the server is tried alone")};
-      auto event = emit("started", hash, video_status::processing, {{"attempt", video.attempts + 1}});
-      epoch = *same ? epoch : event;
-      run("UPDATE videos SET status = 'processing', attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, "
-          "updated_at = ? WHERE id = ?",
-          owner, url, epoch, now(), video.id);
+        return outcome{vp::fail(errc::conflict, tried_alone)};
+      epoch = begin(*found, owner, url, video_status::processing);
+    } else if (video.status == video_status::queued) {
+      emit("started", hash, video_status::processing, {{"attempt", std::max(video.attempts, 1U)}});
+      run("UPDATE videos SET status = 'processing', updated_at = ? WHERE id = ?", now(), video.id);
     }
     run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), video.id);
     auto job = read_job({hash, owner, epoch});
@@ -171,12 +172,25 @@ result<claimed_job> database::preview_job(const std::string& hash, const std::st
     if (!same)
       return tl::unexpected(same.error());
     auto epoch = found->epoch;
-    if (!*same)
-      epoch = emit("started", hash, video_status::uploading, {{"attempt", 0}});
-    run("UPDATE videos SET owner = ?, owner_url = ?, epoch = ?, expires = ? WHERE id = ?", owner, url, epoch,
-        now() + milliseconds(lifetime), found->video.id);
+    if (!*same) {
+      if (found->video.attempts + 1 >= max_attempts)
+        return vp::fail(errc::incomplete, "it was begun too often; it is tried once more when it is whole");
+      if (must_wait(*found))
+        return vp::fail(errc::conflict, tried_alone);
+      epoch = begin(*found, owner, url, video_status::uploading);
+    }
+    run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), found->video.id);
     return read_job({hash, owner, epoch});
   });
+}
+
+/// Counts a start and makes it the video's claim; answers its epoch.
+std::uint64_t database::begin(const row& which, const std::string& owner, const std::string& url, video_status status) {
+  auto epoch = emit("started", which.video.hash, status, {{"attempt", which.video.attempts + 1}});
+  run("UPDATE videos SET status = ?, attempts = attempts + 1, owner = ?, owner_url = ?, epoch = ?, updated_at = ? "
+      "WHERE id = ?",
+      to_string(status), owner, url, epoch, now(), which.video.id);
+  return epoch;
 }
 
 /// What a job starts from.
@@ -227,13 +241,11 @@ result<void> database::release(const claim& mine) {
     auto found = find_working(mine);
     if (!found)
       return tl::unexpected(found.error());
-    if (found->video.status != video_status::processing) {
-      run("UPDATE videos SET epoch = 0, expires = 0 WHERE id = ?", found->video.id);
+    run("UPDATE videos SET attempts = max(attempts - 1, 0), epoch = 0, expires = 0, updated_at = ? WHERE id = ?", now(),
+        found->video.id);
+    if (found->video.status == video_status::uploading)
       return {};
-    }
-    run("UPDATE videos SET status = 'queued', attempts = max(attempts - 1, 0), epoch = 0, expires = 0, updated_at = ? "
-        "WHERE id = ?",
-        now(), found->video.id);
+    run("UPDATE videos SET status = 'queued' WHERE id = ?", found->video.id);
     // The job that led to this claim is still there and its holder says when it is due again.
     enqueue(mine.video_hash, waiting_job::keep);
     emit("queued", mine.video_hash, video_status::queued);

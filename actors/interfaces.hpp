@@ -161,8 +161,8 @@ using catalog_actor = caf::typed_actor<
     // for one owner. `conflict` while another process's claim is live, while a start must be made alone, or when there
     // is nothing to do; the 4th start without a fragment in between ends the video as failed. Event `started`.
     caf::replies_to<claim_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
-    // The same for a video that is still being uploaded, which it stays: no start is counted. `conflict` once it is
-    // whole.
+    // The same for a video that is still being uploaded, which it stays. When it is whole the same owner says the other
+    // words, which are no other start then. `incomplete` when only one start is left, `conflict` once it is whole.
     caf::replies_to<preview_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
     // Where the process can be reached whose claim on this video is live; empty if there is none.
     caf::replies_to<claim_atom, std::string>::with<std::string>,

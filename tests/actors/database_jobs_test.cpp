@@ -23,7 +23,7 @@ TEST_CASE_METHOD(test::storage, "a job that began with an upload goes on with it
   auto early = db->preview_job(a, "me/1", "http://me", 30s);
   REQUIRE(early);
   CHECK(early->video.status == video_status::uploading);
-  CHECK(early->video.attempts == 0);
+  CHECK(early->video.attempts == 1);
   CHECK(db->preview_job(a, "other/1", "", 30s).error().code == errc::conflict);
   REQUIRE(db->add_chunk(a, 0, 10));
   REQUIRE(db->finalize(a));
@@ -46,6 +46,49 @@ TEST_CASE_METHOD(test::storage, "a job that gives an upload back leaves it one",
   REQUIRE(later);
   CHECK(later->claim.epoch > early->claim.epoch);
   CHECK(db->store_fragments(early->claim, some_fragments()).error().code == errc::stale);
+}
+
+TEST_CASE_METHOD(test::storage, "starts with an upload count, and leave one for when it is whole", "[database]") {
+  REQUIRE(db->open_video(a, {"title", "", "", "", 10, 1, 10}, false));
+  REQUIRE(db->preview_job(a, "me/1", "", 30s));
+  auto second = db->preview_job(a, "me/2", "", 30s);
+  REQUIRE(second);
+  CHECK(second->video.attempts == 2);
+  CHECK(db->preview_job(a, "me/3", "", 30s).error().code == errc::incomplete);
+  SECTION("whole, it is tried once more") {
+    REQUIRE(db->add_chunk(a, 0, 10));
+    REQUIRE(db->finalize(a));
+    CHECK(db->claim_job(a, "me/3", "", 30s)->video.attempts == 3);
+    CHECK(db->claim_job(a, "me/4", "", 30s).error().code == errc::conflict);
+    CHECK(db->get(a)->status == video_status::failed);
+  }
+  SECTION("a fragment shows that it goes on") {
+    REQUIRE(db->store_fragments(second->claim, some_fragments()));
+    CHECK(db->preview_job(a, "me/3", "", 30s)->video.attempts == 1);
+  }
+  SECTION("one that is given back does not count") {
+    REQUIRE(db->release(second->claim));
+    CHECK(db->preview_job(a, "me/3", "", 30s)->video.attempts == 2);
+  }
+}
+
+TEST_CASE_METHOD(test::storage, "no upload is begun beside a video that is tried alone, nor the other way round",
+                 "[database]") {
+  queued(a);
+  REQUIRE(db->open_video(b, {"title", "", "", "", 10, 1, 10}, false));
+  REQUIRE(db->claim_job(a, "me/1", "", 30s));
+  REQUIRE(db->claim_job(a, "me/2", "", 30s));
+  SECTION("the video is first") {
+    REQUIRE(db->claim_job(a, "me/3", "", 30s)->video.attempts == 3);
+    CHECK(db->preview_job(b, "me/4", "", 30s).error().code == errc::conflict);
+  }
+  SECTION("the upload is first") {
+    auto early = db->preview_job(b, "me/4", "", 30s);
+    REQUIRE(early);
+    CHECK(db->claim_job(a, "me/3", "", 30s).error().code == errc::conflict);
+    REQUIRE(db->store_fragments(early->claim, some_fragments()));
+    CHECK(db->claim_job(a, "me/3", "", 30s));
+  }
 }
 
 TEST_CASE_METHOD(test::storage, "a job goes from its claim to completion", "[database]") {
