@@ -21,6 +21,7 @@ bool is_verdict(errc code) {
   case errc::unsupported_media:
   case errc::broken_media:
   case errc::too_large:
+  case errc::incomplete:
   case errc::invalid_request:
   case errc::not_found:
     return true;

@@ -11,6 +11,8 @@ namespace vp {
 
 namespace {
 
+constexpr auto when_whole = caf::actor_clock::time_point::max();
+
 const char* to_string(job_end end) {
   switch (end) {
   case job_end::completed:
@@ -80,7 +82,7 @@ void job_manager_state::start(const job& what) {
     later(what.id, caf::timespan::zero(), "the server stops");
     return;
   }
-  not_before_whole_.erase(what.video_hash);
+  no_preview_before_.erase(what.video_hash);
   auto found = running_.find(what.video_hash);
   if (found == running_.end())
     run(what.video_hash, what.id, {});
@@ -93,10 +95,20 @@ void job_manager_state::start(const job& what) {
 
 /// Said again with every chunk.
 void job_manager_state::preview(const std::string& video_hash, const upload_session_actor& upload) {
+  if (auto pause = no_preview_before_.find(video_hash); pause != no_preview_before_.end()) {
+    if (self_->clock().now() < pause->second)
+      return;
+    no_preview_before_.erase(pause);
+  }
   auto previews = std::count_if(running_.begin(), running_.end(), [](const auto& x) { return x.second.id == 0; });
-  if (!draining_ && !running_.contains(video_hash) && !not_before_whole_.contains(video_hash)
-      && previews < config_.previews)
+  if (!draining_ && !running_.contains(video_hash) && previews < config_.previews)
     run(video_hash, 0, upload);
+}
+
+void job_manager_state::pause_previews(const std::string& video_hash, caf::actor_clock::time_point until) {
+  constexpr std::size_t remembered = 10'000;
+  if (no_preview_before_.size() < remembered)
+    no_preview_before_[video_hash] = until;
 }
 
 void job_manager_state::run(const std::string& video_hash, std::uint64_t id, const upload_session_actor& upload) {
@@ -128,11 +140,12 @@ void job_manager_state::finish(const job_outcome& outcome) {
   config_.metrics->jobs(to_string(outcome.end)).Increment();
   spdlog::log(outcome.end == job_end::busy ? spdlog::level::debug : spdlog::level::info, "job of {}: {} {}",
               outcome.video_hash, to_string(outcome.end), outcome.reason);
-  constexpr std::size_t remembered = 10'000;
-  if (outcome.end == job_end::not_yet && not_before_whole_.size() < remembered)
-    not_before_whole_.insert(outcome.video_hash);
   if (id != 0)
     answer(id, outcome);
+  else if (outcome.end == job_end::not_yet)
+    pause_previews(outcome.video_hash, when_whole);
+  else if (outcome.end == job_end::busy)
+    pause_previews(outcome.video_hash, self_->clock().now() + config_.busy_wait);
   remove(found);
 }
 
@@ -167,7 +180,7 @@ void job_manager_state::handle_down(const caf::actor_addr& whom) {
   config_.metrics->jobs("crashed").Increment();
   spdlog::error("job of {} ended without an outcome", hash);
   if (id == 0) {
-    not_before_whole_.insert(hash); // the next one would end so too
+    pause_previews(hash, when_whole); // the next one would end so too
   } else if (found->second.cancelled) {
     self_->send(queue_, ack_atom_v, id);
   } else {
@@ -180,7 +193,7 @@ void job_manager_state::handle_down(const caf::actor_addr& whom) {
 }
 
 caf::result<void> job_manager_state::cancel(const std::string& video_hash) {
-  not_before_whole_.erase(video_hash);
+  no_preview_before_.erase(video_hash);
   auto found = running_.find(video_hash);
   if (found == running_.end())
     return caf::unit;

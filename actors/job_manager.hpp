@@ -10,7 +10,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <set>
 #include <string>
 #include <vector>
 
@@ -25,7 +24,7 @@ struct job_manager_config {
   std::uint32_t concurrency = 4;
   /// Jobs of uploads at once, besides those.
   std::uint32_t previews = 4;
-  /// Until a job is tried again whose video another process works on, or that waits for its turn.
+  /// Until a job is tried again whose video another process works on, that waits for its turn, or for an upload.
   caf::timespan busy_wait = std::chrono::seconds(2);
   /// Until a job is tried again that could not go on.
   caf::timespan put_back_wait = std::chrono::seconds(10);
@@ -67,6 +66,7 @@ private:
   void start(const job& what);
   void preview(const std::string& video_hash, const upload_session_actor& upload);
   void run(const std::string& video_hash, std::uint64_t id, const upload_session_actor& upload);
+  void pause_previews(const std::string& video_hash, caf::actor_clock::time_point until);
   void answer(std::uint64_t id, const job_outcome& outcome);
   void finish(const job_outcome& outcome);
   void handle_down(const caf::actor_addr& whom);
@@ -82,7 +82,8 @@ private:
   job_starter start_;
   running_jobs running_;                         ///< by video
   std::map<std::string, std::uint32_t> crashes_; ///< in a row, by video
-  std::set<std::string> not_before_whole_;       ///< uploads whose jobs could do nothing
+  /// When uploads whose jobs could do nothing may have one again; `max` is when they are whole.
+  std::map<std::string, caf::actor_clock::time_point> no_preview_before_;
   std::vector<caf::response_promise> drainers_;
   bool draining_ = false;
 };

@@ -102,8 +102,12 @@ void transcode_job_state::claim_video() {
       return;
     if (answer)
       claimed(*answer);
-    else if (config_.upload || answer.error().code == errc::not_found)
+    else if (answer.error().code == errc::not_found)
       end(job_end::cancelled, answer.error().text);
+    else if (answer.error().code == errc::incomplete)
+      end(job_end::not_yet, answer.error().text);
+    else if (config_.upload)
+      end(job_end::busy, answer.error().text);
     else if (answer.error().code == errc::conflict)
       find_out_why_not(answer.error().text);
     else
@@ -178,7 +182,7 @@ void transcode_job_state::analyze() {
             if (stage_ != stage::analyzing)
               return;
             auto why = from_caf(problem);
-            // No verdict on the source: nobody had time for it.
+            // No verdict on the source: it is not there yet, or nobody had time for it.
             if (why.code == errc::incomplete)
               end(job_end::not_yet, why.text);
             else if (problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down
@@ -407,11 +411,17 @@ void transcode_job_state::stop_segmenter() {
 void transcode_job_state::release_claim() {
   if (std::exchange(segmenter_stopped_, true))
     return;
-  const auto gives_back = outcome_.end == job_end::put_back || outcome_.end == job_end::not_yet;
+  const auto gives_back =
+      outcome_.end == job_end::put_back || outcome_.end == job_end::not_yet || outcome_.end == job_end::busy;
   if (!gives_back || !claim_) {
     tell_end();
     return;
   }
+  if (outcome_.end == job_end::not_yet) // nobody makes what is missing, so it can't be watched for the time being
+    self_
+        ->request(catalog_, config_.end_timeout, progress_atom_v, *claim_,
+                  progress{"waiting for the rest", 0, 0, {}, -1, {}})
+        .then([] {}, [](const caf::error&) {});
   self_->request(catalog_, config_.end_timeout, release_atom_v, *claim_)
       .then([this] { tell_end(); }, [this](const caf::error&) { tell_end(); });
 }

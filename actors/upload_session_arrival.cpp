@@ -168,12 +168,15 @@ void upload_session_state::look_for_head() {
     self_->send(config_.jobs, preview_atom_v, config_.video.hash, upload_session_actor{self_});
 }
 
-/// The missing chunks that somebody waits for and nobody sends.
+/// The missing chunks that somebody waits for and nobody sends; viewers first.
 std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
   std::vector<std::uint32_t> indexes;
   if (chunk_size_ == 0)
     return indexes;
-  for (const auto& range : wanted_)
+  auto ranges = wanted_;
+  for (const auto& one : readers_)
+    ranges.push_back({one.offset, one.offset + one.length});
+  for (const auto& range : ranges)
     for (auto offset = range.begin; offset < range.end; offset = (offset / chunk_size_ + 1) * chunk_size_) {
       const auto index = static_cast<std::uint32_t>(offset / chunk_size_);
       if (index >= present_.size() || indexes.size() == most_wanted)

@@ -117,13 +117,29 @@ caf::result<bytes> worker_slot_state::read(std::uint64_t id, std::uint64_t offse
   return answer;
 }
 
+/// For bytes of an upload that are not there yet.
+caf::timespan worker_slot_state::patience() {
+  if (!task_->is_analysis)
+    return config_.read_timeout;
+  const auto now = self_->clock().now();
+  if (!task_->waits_until)
+    task_->waits_until = now + config_.analysis_patience;
+  return std::max(caf::timespan::zero(), caf::timespan{*task_->waits_until - now});
+}
+
 /// What is not there yet would read as zeros.
 void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer) {
-  auto failed = [answer](caf::error& problem) mutable { answer.deliver(std::move(problem)); };
-  self_->request(config_.sessions, config_.read_timeout, session_atom_v, task_->source.video_hash)
+  const auto limit = patience();
+  auto failed = [answer, is_analysis = task_->is_analysis](caf::error& problem) mutable {
+    if (is_analysis && problem == caf::sec::request_timeout)
+      answer.deliver(to_caf(errc::incomplete, "what it takes to plan this video has not arrived yet"));
+    else
+      answer.deliver(std::move(problem));
+  };
+  self_->request(config_.sessions, limit, session_atom_v, task_->source.video_hash)
       .then(
-          [this, id, wanted, answer, failed](const upload_session_actor& session) {
-            self_->request(session, config_.read_timeout, await_atom_v, wanted.begin, wanted.size())
+          [this, id, wanted, answer, failed, limit](const upload_session_actor& session) {
+            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size())
                 .then(
                     [this, id, wanted, answer](const media::byte_range& present) mutable {
                       if (!task_ || task_->id != id) {

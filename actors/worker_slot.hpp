@@ -23,6 +23,8 @@ struct worker_slot_config {
   worker_limits task_limits{std::chrono::seconds(320), std::chrono::seconds(320)};
   /// What the disk may take for a block, or an upload until it is there; shorter than a worker's patience.
   caf::timespan read_timeout = std::chrono::seconds(50);
+  /// How long an analysis may wait for an upload altogether: an encoder that waits does nothing for others.
+  caf::timespan analysis_patience = std::chrono::seconds(10);
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
   std::size_t max_result = std::size_t{128} << 20U;
   caf::timespan drain_timeout = std::chrono::seconds(5);
@@ -58,8 +60,9 @@ private:
     source_ref source;
     bool is_analysis = false;
     caf::response_promise answer;
-    std::vector<char> result;    ///< as far as it has come
-    media::byte_range present{}; ///< of a source that arrives: what is known to be there
+    std::vector<char> result;                                  ///< as far as it has come
+    media::byte_range present{};                               ///< of a source that arrives: what is known to be there
+    std::optional<caf::actor_clock::time_point> waits_until{}; ///< an analysis, from its first wait on
   };
 
   template <class R, class Atom, class Task>
@@ -67,6 +70,7 @@ private:
 
   caf::result<bytes> read(std::uint64_t id, std::uint64_t offset, std::uint32_t length);
   void await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
+  caf::timespan patience();
   void read_file(const std::string& path, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
   caf::result<void> append(std::uint64_t id, const bytes& piece);
   void finish(std::uint64_t id);

@@ -262,19 +262,7 @@ TEST_CASE_METHOD(manager_fixture, "jobs end with their manager", "[job_manager]"
 namespace {
 
 struct upload_fixture : manager_fixture {
-  upload_session_actor session = spawn([](upload_session_actor::pointer) -> upload_session_actor::behavior_type {
-    return {
-        [](begin_atom, std::uint32_t, std::uint64_t) -> caf::result<chunk_ticket> { return chunk_ticket{}; },
-        [](write_atom, std::uint64_t, const bytes&) -> caf::result<void> { return caf::unit; },
-        [](end_atom, std::uint64_t) -> caf::result<chunk_receipt> { return chunk_receipt{}; },
-        [](abort_atom, std::uint64_t) {},
-        [](missing_atom) { return std::vector<std::uint32_t>{}; },
-        [](finalize_atom) -> caf::result<video> { return video{}; },
-        [](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> { return media::byte_range{}; },
-        [](watch_atom, const arrival_listener&) {},
-        [](want_atom, const std::vector<media::byte_range>&) {},
-    };
-  });
+  upload_session_actor session = spawn(test::scripted_session, std::make_shared<test::session_log>());
 
   void preview(const std::string& hash) { tell(manager, preview_atom_v, hash, session); }
 };
@@ -319,6 +307,18 @@ TEST_CASE_METHOD(upload_fixture, "an upload whose job could do nothing waits unt
   // What is begun anew under the same name is another upload.
   preview(video_a);
   CHECK(jobs.size() == 3);
+}
+
+TEST_CASE_METHOD(upload_fixture, "an upload that another server works on is not asked for with every chunk",
+                 "[job_manager]") {
+  start();
+  preview(video_a);
+  end(jobs[0], job_end::busy);
+  preview(video_a);
+  CHECK(jobs.size() == 1);
+  advance(config.busy_wait);
+  preview(video_a);
+  CHECK(jobs.size() == 2);
 }
 
 TEST_CASE_METHOD(upload_fixture, "an upload whose job breaks off is left alone until it is whole", "[job_manager]") {

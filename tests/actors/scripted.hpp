@@ -239,6 +239,27 @@ inline order_listener::behavior_type scripted_listener(order_listener::pointer s
   };
 }
 
+// -- an upload's session --------------------------------------------------------------------------
+
+struct session_log {
+  std::vector<media::byte_range> wanted; ///< the last time that somebody said so
+};
+
+inline upload_session_actor::behavior_type scripted_session(upload_session_actor::pointer,
+                                                            std::shared_ptr<session_log> log) {
+  return {
+      [](begin_atom, std::uint32_t, std::uint64_t) -> caf::result<chunk_ticket> { return chunk_ticket{}; },
+      [](write_atom, std::uint64_t, const bytes&) -> caf::result<void> { return caf::unit; },
+      [](end_atom, std::uint64_t) -> caf::result<chunk_receipt> { return chunk_receipt{}; },
+      [](abort_atom, std::uint64_t) {},
+      [](missing_atom) { return std::vector<std::uint32_t>{}; },
+      [](finalize_atom) -> caf::result<video> { return video{}; },
+      [](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> { return media::byte_range{}; },
+      [](watch_atom, const arrival_listener&) {},
+      [log](want_atom, const std::vector<media::byte_range>& ranges) { log->wanted = ranges; },
+  };
+}
+
 // -- faults on the way to an actor ----------------------------------------------------------------
 
 /// What happens to a message on its way.

@@ -74,7 +74,7 @@ struct job_fixture : test::actor_fixture {
     auto listener = spawn([this](finish_listener::pointer) -> finish_listener::behavior_type {
       return {[this](finish_atom, const job_outcome& outcome) { outcomes.push_back(outcome); }};
     });
-    segmenter = spawn(vp::segmenter, folder, hash);
+    segmenter = spawn(vp::segmenter, folder, config.video_hash);
     auto before = [this](auto typed, auto policy, bool as_one) {
       return caf::actor_cast<decltype(typed)>(spawn(test::tap, caf::actor_cast<caf::actor>(typed), policy, as_one));
     };
@@ -83,7 +83,7 @@ struct job_fixture : test::actor_fixture {
     run();
   }
 
-  video look() { return *ask<video>(catalog, get_atom_v, hash); }
+  video look() { return *ask<video>(catalog, get_atom_v, config.video_hash); }
 
   std::vector<event> events(const std::string& kind) {
     std::vector<event> all;
@@ -115,7 +115,7 @@ struct job_fixture : test::actor_fixture {
 
   job_end only_end() {
     REQUIRE(outcomes.size() == 1);
-    CHECK(outcomes[0].video_hash == hash);
+    CHECK(outcomes[0].video_hash == config.video_hash);
     CHECK_FALSE(alive(job));
     return outcomes[0].end;
   }
@@ -540,4 +540,142 @@ TEST_CASE_METHOD(job_fixture, "an encoder that opens and then fails is replaced,
   REQUIRE(fragments);
   for (auto& x : *fragments)
     CHECK(x.rendition.ends_with("-0000cafe"));
+}
+
+// -- uploads --------------------------------------------------------------------------------------
+
+namespace {
+
+constexpr std::uint64_t piece = 1U << 20U;
+
+/// A job whose source is still being uploaded: the film's 6 segments need a MiB each.
+struct arriving_fixture : job_fixture {
+  std::shared_ptr<test::session_log> session = std::make_shared<test::session_log>();
+
+  arriving_fixture() {
+    config.video_hash = test::hash_of('b');
+    config.source_path = folder.source(config.video_hash).string();
+    config.upload = spawn(test::scripted_session, session);
+    REQUIRE(ask<video>(catalog, open_atom_v, config.video_hash,
+                       upload_request{"film", "", "video/mp4", "", 8 * piece, 8, piece}));
+    encoder->analysis = [](const analyze_task&) {
+      auto found = test::make_analysis(6);
+      for (auto& cell : found.segments)
+        cell.video_bytes = cell.audio_bytes = {cell.number * piece, (cell.number + 1) * piece};
+      return found;
+    };
+  }
+
+  void begin_and_analyze() {
+    start();
+    advance(2s);
+    REQUIRE(look().progress.segments_total == 6);
+  }
+
+  void arrives(std::uint64_t until) { tell(job, arrive_atom_v, arrival{{{0, until}}, false}); }
+
+  auto wish(std::uint32_t segment, const std::string& viewer) {
+    return ask<std::uint64_t>(job, wish_atom_v, fragment_wish{config.video_hash, "360p-0000cafe", segment, viewer});
+  }
+};
+
+} // namespace
+
+TEST_CASE_METHOD(arriving_fixture, "what has arrived is encoded, and no more", "[transcode_job]") {
+  begin_and_analyze();
+  CHECK(encoded().empty());
+  arrives(3 * piece + piece / 2);
+  advance(20s);
+  CHECK(encoded() == std::set<std::uint32_t>{0, 1, 2});
+  CHECK(outcomes.empty());
+  CHECK(look().status == video_status::uploading);
+}
+
+TEST_CASE_METHOD(arriving_fixture, "the bytes that viewers wait for are asked for", "[transcode_job]") {
+  begin_and_analyze();
+  const auto id = wish(4, "me");
+  REQUIRE(id);
+  run();
+  REQUIRE(session->wanted.size() == 1);
+  CHECK(session->wanted[0].begin <= 4 * piece);
+  CHECK(session->wanted[0].end >= 5 * piece);
+  SECTION("until they are there") {
+    auto waiting = request(job, await_atom_v, config.video_hash, *id);
+    tell(job, arrive_atom_v, arrival{{{4 * piece, 6 * piece}}, false});
+    advance(2s);
+    CHECK(waiting.get<void>());
+    CHECK(session->wanted.empty());
+    CHECK(encoded().contains(4));
+  }
+  SECTION("until the viewer has gone") {
+    tell(job, abort_atom_v, config.video_hash, *id);
+    CHECK(session->wanted.empty());
+  }
+  SECTION("until it is plain that nobody comes to wait") {
+    advance(31s);
+    CHECK(session->wanted.empty());
+  }
+}
+
+TEST_CASE_METHOD(arriving_fixture, "a viewer waits for so many fragments, and all together for so many",
+                 "[transcode_job]") {
+  begin_and_analyze();
+  for (auto viewer = 0; viewer < 16; ++viewer) {
+    const auto name = std::to_string(viewer);
+    for (auto i = 0U; i < config.viewer_wishes; ++i)
+      REQUIRE(wish(i % 6, name));
+    if (viewer < 15)
+      REQUIRE(wish(0, name).error().code == errc::overloaded);
+  }
+  CHECK(wish(0, "one more").error().code == errc::overloaded);
+}
+
+TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {
+  encoder->fault = [](const std::string&, std::uint32_t segment) -> std::optional<error> {
+    return segment == 1 ? std::optional{error{errc::broken_media, "broken"}} : std::nullopt;
+  };
+  begin_and_analyze();
+  arrives(8 * piece);
+  advance(20s);
+  CHECK(only_end() == job_end::not_yet);
+  const auto left = look();
+  CHECK(left.status == video_status::uploading);
+  CHECK(left.attempts == 0);
+  // Nobody would make the rest for a viewer.
+  CHECK_FALSE(is_playable(left.status, left.progress));
+}
+
+TEST_CASE_METHOD(arriving_fixture, "an upload that pauses is let go, and can be watched as far as it goes",
+                 "[transcode_job]") {
+  begin_and_analyze();
+  arrives(3 * piece);
+  advance(30s);
+  CHECK(outcomes.empty());
+  arrives(4 * piece);
+  advance(59s);
+  CHECK(outcomes.empty());
+  advance(10s);
+  CHECK(only_end() == job_end::put_back);
+  CHECK(look().status == video_status::uploading);
+  CHECK(is_playable(look().status, look().progress));
+  CHECK(ask<std::string>(catalog, claim_atom_v, config.video_hash)->empty());
+}
+
+TEST_CASE_METHOD(arriving_fixture, "an upload that has not enough to be planned waits until it is whole",
+                 "[transcode_job]") {
+  encoder->analysis = [](const analyze_task&) -> result<media::analysis> {
+    return fail(errc::incomplete, "not all of it is there");
+  };
+  start();
+  advance(5s);
+  CHECK(only_end() == job_end::not_yet);
+  CHECK(encoder->analyses == 1);
+  CHECK(look().attempts == 0);
+}
+
+TEST_CASE_METHOD(arriving_fixture, "an upload that another server works on is left to it", "[transcode_job]") {
+  REQUIRE(ask<claimed_job>(catalog, preview_atom_v, config.video_hash, std::string{"them/0"},
+                           std::string{"http://them"}, caf::timespan{30s}));
+  start();
+  CHECK(only_end() == job_end::busy);
 }

@@ -360,6 +360,18 @@ TEST_CASE_METHOD(session_fixture, "who follows an upload is told of what arrives
   CHECK(told->back() == arrival{{{0, 25}}, true});
 }
 
+TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody waits for", "[upload_session]") {
+  begin_upload(5, 5);
+  tell(session, want_atom_v, std::vector<media::byte_range>{{22, 25}, {3, 12}});
+  CHECK(put(0, text.substr(0, 5))->wanted_chunks == std::vector<std::uint32_t>{4, 1, 2});
+  auto reader = request(session, await_atom_v, std::uint64_t{16}, std::uint64_t{2});
+  auto sent = begin(1);
+  REQUIRE(sent);
+  CHECK(put(4, text.substr(20, 5))->wanted_chunks == std::vector<std::uint32_t>{2, 3});
+  CHECK(put(3, text.substr(15, 5))->wanted_chunks == std::vector<std::uint32_t>{2});
+  CHECK(reader.get<media::byte_range>() == media::byte_range{15, 25});
+}
+
 TEST_CASE_METHOD(session_fixture, "only so many write at the same time", "[upload_session]") {
   REQUIRE(db->open_video(a, {"title", "", "", "", 1000, 1000, 1}, false));
   REQUIRE(prepare_source(folder, a, 1000));

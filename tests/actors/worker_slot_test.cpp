@@ -85,3 +85,52 @@ TEST_CASE_METHOD(test::actor_fixture, "a slot ends when its worker says nothing 
   advance(config.probe_timeout);
   CHECK(ended());
 }
+
+TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload that has stopped", "[worker_slot]") {
+  const test::temporary_folder folder;
+  auto slot = std::make_shared<slot_link_actor>();
+  worker_slot_config config;
+  config.dispatcher = spawn(dispatcher, dispatcher_config{});
+  config.reader = spawn(source_reader);
+  // Its bytes never come.
+  const auto session = caf::actor_cast<upload_session_actor>(sys.spawn([](caf::event_based_actor* me) {
+    return caf::behavior{[me](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> {
+      return me->make_response_promise<media::byte_range>();
+    }};
+  }));
+  config.sessions = caf::actor_cast<session_manager_actor>(spawn([session](caf::event_based_actor*) {
+    return caf::behavior{[session](session_atom, const std::string&) { return session; }};
+  }));
+  auto reads = std::make_shared<std::vector<error>>();
+  auto worker = spawn([slot, reads](worker_actor::pointer me) -> worker_actor::behavior_type {
+    return {
+        [=](analyze_atom, std::uint64_t id, const analyze_task&) {
+          for (const std::uint64_t offset : {0, 100})
+            me->request(*slot, caf::infinite, read_atom_v, id, offset, std::uint32_t{3})
+                .then([](const bytes&) {},
+                      [=](const caf::error& why) {
+                        reads->push_back(from_caf(why));
+                        me->send(*slot, fail_atom_v, id, why);
+                      });
+        },
+        [](encode_atom, std::uint64_t, const segment_task&) {},
+        [](cancel_atom, std::uint64_t) {},
+        [](renew_atom) {},
+        [](status_atom) -> caf::result<void> { return caf::unit; },
+    };
+  });
+  auto made = spawn(worker_slot, config, worker);
+  *slot = made;
+  tell(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run"});
+  analyze_task task;
+  task.source = {test::hash_of('a'), "nowhere", 1000, 1, true};
+  auto answer = request(config.dispatcher, analyze_atom_v, task);
+  advance(config.analysis_patience - 1s);
+  CHECK(reads->empty());
+  advance(2s);
+  REQUIRE_FALSE(reads->empty());
+  CHECK(reads->front().code == errc::incomplete);
+  CHECK(answer.get<media::analysis>().error().code == errc::incomplete);
+  self->send_exit(session, caf::exit_reason::user_shutdown);
+  *slot = slot_link_actor{};
+}
