@@ -246,6 +246,12 @@ std::string connection::address() const {
   return ignored ? std::string{} : peer.address().to_string();
 }
 
+bool connection::is_from_here() const {
+  beast::error_code ignored;
+  const auto peer = socket_.remote_endpoint(ignored).address();
+  return !ignored && (peer.is_loopback() || peer == socket_.local_endpoint(ignored).address()) && !ignored;
+}
+
 /// A socket that is closed with unread bytes in it is reset, and the client never sees the response that explains. So:
 /// close our side, and read on for a while.
 asio::awaitable<void> connection::linger() {

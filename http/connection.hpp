@@ -64,6 +64,8 @@ public:
   asio::awaitable<void> wait_until_gone();
   /// The peer's address, without its port.
   std::string address() const;
+  /// Whether the peer is on this machine.
+  bool is_from_here() const;
 
   /// Bytes that were read beyond the header that is being served.
   beast::flat_buffer& buffer() { return buffer_; }

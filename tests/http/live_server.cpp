@@ -49,16 +49,7 @@ live_server::live_server(const adjust& change, const std::filesystem::path& shar
   queue.catalog = catalog_;
   queue_ = system_.spawn(embedded_queue, queue);
   dispatcher_ = system_.spawn(vp::dispatcher, dispatcher_config{});
-  const caf::behavior jobs{[log = cancelled_](cancel_atom, const std::string& hash) -> caf::result<void> {
-                             const std::lock_guard lock{log->mutex};
-                             log->hashes.push_back(hash);
-                             return caf::unit;
-                           },
-                           [](preview_atom, const std::string&, const upload_session_actor&) {},
-                           [](wish_atom, const fragment_wish&) -> caf::result<std::uint64_t> {
-                             return to_caf(errc::conflict, "nobody here is at work on this video");
-                           }};
-  jobs_ = caf::actor_cast<job_manager_actor>(system_.spawn([jobs](caf::event_based_actor*) { return jobs; }));
+  jobs_ = caf::actor_cast<job_manager_actor>(system_.spawn(scripted_jobs, job_log_));
   session_manager_config sessions;
   sessions.catalog = catalog_;
   sessions.jobs = jobs_;
@@ -106,9 +97,60 @@ claimed_job live_server::claim(const std::string& hash, const std::string& url) 
   return claimed;
 }
 
+caf::behavior live_server::scripted_jobs(caf::event_based_actor* self, std::shared_ptr<job_log> log) {
+  return {
+      [log](cancel_atom, const std::string& hash) -> caf::result<void> {
+        const std::lock_guard lock{log->mutex};
+        log->cancelled.push_back(hash);
+        return caf::unit;
+      },
+      [](preview_atom, const std::string&, const upload_session_actor&) {},
+      [log](wish_atom, const fragment_wish& what) -> caf::result<std::uint64_t> {
+        const std::lock_guard lock{log->mutex};
+        if (!log->at_work)
+          return to_caf(errc::conflict, "nobody here is at work on this video");
+        log->wishes.push_back({what});
+        return log->wishes.size() - 1;
+      },
+      [self, log](await_atom, const std::string&, std::uint64_t) -> caf::result<void> {
+        log->answers.push_back(self->make_response_promise());
+        return log->answers.back();
+      },
+      [log](abort_atom, const std::string&, std::uint64_t id) {
+        const std::lock_guard lock{log->mutex};
+        log->wishes.at(id).taken_back = true;
+      },
+      [log](end_atom) {
+        for (auto& answer : log->answers)
+          answer.deliver(caf::unit);
+        log->answers.clear();
+      },
+  };
+}
+
 std::vector<std::string> live_server::cancelled() const {
-  const std::lock_guard lock{cancelled_->mutex};
-  return cancelled_->hashes;
+  const std::lock_guard lock{job_log_->mutex};
+  return job_log_->cancelled;
+}
+
+void live_server::begin_work() {
+  const std::lock_guard lock{job_log_->mutex};
+  job_log_->at_work = true;
+}
+
+std::vector<live_server::wish> live_server::wishes() const {
+  const std::lock_guard lock{job_log_->mutex};
+  return job_log_->wishes;
+}
+
+void live_server::grant_wishes() {
+  caf::anon_send(caf::actor_cast<caf::actor>(jobs_), end_atom_v);
+}
+
+void live_server::want(const std::string& hash, const std::vector<media::byte_range>& ranges) {
+  caf::scoped_actor self{system_};
+  self->request(sessions_, patience, session_atom_v, hash)
+      .receive([&](const upload_session_actor& session) { self->send(session, want_atom_v, ranges); }, failed);
 }
 
 void live_server::complete(const std::string& hash) {

@@ -40,6 +40,18 @@ public:
   claimed_job claim(const std::string& hash, const std::string& url);
   /// The videos whose jobs here were asked to end.
   std::vector<std::string> cancelled() const;
+  /// From now on the server has a job for every video.
+  void begin_work();
+  /// What viewers have asked that job for.
+  struct wish {
+    fragment_wish what;
+    bool taken_back = false;
+  };
+  std::vector<wish> wishes() const;
+  /// Grants them all.
+  void grant_wishes();
+  /// As a transcode job asks an upload for its bytes.
+  void want(const std::string& hash, const std::vector<media::byte_range>& ranges);
   /// As a transcode job would end it.
   void complete(const std::string& hash);
   void stop(std::chrono::milliseconds grace) { server_->stop(grace); }
@@ -48,10 +60,15 @@ public:
   double connections() const;
 
 private:
-  struct cancel_log {
+  /// What the job manager was asked.
+  struct job_log {
     std::mutex mutex;
-    std::vector<std::string> hashes;
+    std::vector<std::string> cancelled;
+    bool at_work = false;
+    std::vector<wish> wishes; ///< a wish's number is its place
+    std::vector<caf::response_promise> answers;
   };
+  static caf::behavior scripted_jobs(caf::event_based_actor* self, std::shared_ptr<job_log> log);
 
   /// The actors' system waits for them, so each is told.
   void end();
@@ -69,7 +86,7 @@ private:
   event_hub_actor events_;
   job_queue_actor queue_;
   dispatcher_actor dispatcher_;
-  std::shared_ptr<cancel_log> cancelled_ = std::make_shared<cancel_log>();
+  std::shared_ptr<job_log> job_log_ = std::make_shared<job_log>();
   job_manager_actor jobs_;
   session_manager_actor sessions_;
   std::uint16_t port_ = 0;
