@@ -7,6 +7,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 
 import { Broker, skip } from '../support/kafka.mjs';
+import { fragmentsOf, Upload } from '../support/upload.mjs';
 import {
   folderFor,
   makeClip,
@@ -188,6 +189,31 @@ describe('Kafka', { skip, concurrency: 3 }, () => {
         for (const stream of [...streams, resumed]) await stream.stop();
       }
       await broker.drained('shared', 'shared');
+    });
+
+    test('play a video at the one while the other encodes what has arrived of it', options, async (t) => {
+      const { servers } = await startTwo(t, 'early');
+      const [one, other] = servers;
+      const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 20, size: '640x360' });
+      const upload = await new Upload(one, bytes).begin();
+      await upload.sendHead();
+      const video = await upload.playable();
+      const fragments = await fragmentsOf(other, video, '360p');
+      assert.equal(fragments.length, 6);
+      // Nobody has sent the bytes of this one.
+      const late = await fetch(fragments[5]);
+      assert.equal(late.status, 200);
+      const wanted = await until(async () => {
+        const chunks = await upload.send(Math.min(...upload.missing));
+        return chunks.length > 0 && chunks;
+      }, 10_000, 'chunks that are wanted');
+      upload.server = other; // from here on the owner learns of chunks by the catalog
+      for (const index of wanted) await upload.send(index);
+      await upload.sendRest();
+      const fragment = Buffer.from(await late.arrayBuffer());
+      await completed(other, [upload.hash]);
+      assert.deepEqual(Buffer.from(await (await fetch(fragments[5])).arrayBuffer()), fragment);
+      await broker.drained('early', 'early');
     });
 
     test('delete at the one what the other works on', options, async (t) => {

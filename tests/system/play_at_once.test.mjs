@@ -5,66 +5,8 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { findIndex } from '../../client/boxes.js';
+import { chunkSize, fragmentsOf, Upload } from '../support/upload.mjs';
 import { digests, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
-
-const chunkSize = 64 << 10;
-
-/** An upload that is made chunk by chunk, in whatever order. */
-class Upload {
-  constructor(server, bytes) {
-    this.server = server;
-    this.bytes = bytes;
-  }
-
-  async begin() {
-    const { video_hash: hash, missing_chunks: missing } = await this.server.begin(this.bytes, { chunkSize });
-    this.hash = hash;
-    this.missing = new Set(missing);
-    return this;
-  }
-
-  /** Resolves to the chunks that the server wants next. */
-  async send(index) {
-    const { wanted_chunks: wanted } = await this.server.sendChunk(this.hash, this.bytes, index, chunkSize);
-    this.missing.delete(index);
-    return wanted;
-  }
-
-  async sendRange(from, to) {
-    let wanted = [];
-    for (let index = Math.floor(from / chunkSize); index * chunkSize < to; ++index) wanted = await this.send(index);
-    return wanted;
-  }
-
-  async sendRest(order = (indexes) => indexes) {
-    for (const index of order([...this.missing])) await this.send(index);
-    await this.server.finalize(this.hash);
-  }
-
-  /** The index, wherever it is, and the first MiB behind the beginning or behind the index. */
-  async sendHead() {
-    const [begin, end] = await findIndex(new Blob([this.bytes]));
-    await this.sendRange(begin, end);
-    const head = begin < 1 << 20 ? end + (1 << 20) : 1 << 20;
-    await this.sendRange(0, Math.min(head, this.bytes.length));
-  }
-
-  playable() {
-    return until(async () => {
-      const video = await this.server.video(this.hash);
-      return video.hls_url && video;
-    }, 20_000, 'manifests');
-  }
-}
-
-/** The fragments' addresses in the playlist of a rendition. */
-async function fragmentsOf(server, video, rendition) {
-  const playlist = new URL(video.hls_url.replace('playlist', rendition), server.url);
-  const text = await (await fetch(playlist)).text();
-  assert.match(text, /#EXT-X-ENDLIST/);
-  return text.split('\n').filter((line) => line.endsWith('.m4s')).map((line) => new URL(line, playlist).href);
-}
 
 async function clipFor(t, seconds) {
   return makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds, size: '640x360' });

@@ -1,0 +1,64 @@
+// An upload in whatever order, and what is there of its video meanwhile.
+
+import assert from 'node:assert/strict';
+
+import { findIndex } from '../../client/boxes.js';
+import { until } from './vidpipeline.mjs';
+
+export const chunkSize = 64 << 10;
+
+/** An upload that is made chunk by chunk, in whatever order. */
+export class Upload {
+  constructor(server, bytes) {
+    this.server = server;
+    this.bytes = bytes;
+  }
+
+  async begin() {
+    const { video_hash: hash, missing_chunks: missing } = await this.server.begin(this.bytes, { chunkSize });
+    this.hash = hash;
+    this.missing = new Set(missing);
+    return this;
+  }
+
+  /** Resolves to the chunks that the server wants next. */
+  async send(index) {
+    const { wanted_chunks: wanted } = await this.server.sendChunk(this.hash, this.bytes, index, chunkSize);
+    this.missing.delete(index);
+    return wanted;
+  }
+
+  async sendRange(from, to) {
+    let wanted = [];
+    for (let index = Math.floor(from / chunkSize); index * chunkSize < to; ++index) wanted = await this.send(index);
+    return wanted;
+  }
+
+  async sendRest(order = (indexes) => indexes) {
+    for (const index of order([...this.missing])) await this.send(index);
+    await this.server.finalize(this.hash);
+  }
+
+  /** The index, wherever it is, and the first MiB behind the beginning or behind the index. */
+  async sendHead() {
+    const [begin, end] = await findIndex(new Blob([this.bytes]));
+    await this.sendRange(begin, end);
+    const head = begin < 1 << 20 ? end + (1 << 20) : 1 << 20;
+    await this.sendRange(0, Math.min(head, this.bytes.length));
+  }
+
+  playable() {
+    return until(async () => {
+      const video = await this.server.video(this.hash);
+      return video.hls_url && video;
+    }, 20_000, 'manifests');
+  }
+}
+
+/** The fragments' addresses in the playlist of a rendition, as this server has them. */
+export async function fragmentsOf(server, video, rendition) {
+  const playlist = new URL(video.hls_url.replace('playlist', rendition), server.url);
+  const text = await (await fetch(playlist)).text();
+  assert.match(text, /#EXT-X-ENDLIST/);
+  return text.split('\n').filter((line) => line.endsWith('.m4s')).map((line) => new URL(line, playlist).href);
+}
