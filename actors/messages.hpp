@@ -304,7 +304,7 @@ struct job_order {
   source_ref source;
   media::plan plan;
   std::vector<cell_order> cells; ///< in presentation order
-  std::vector<cell_part> first;  ///< what comes before all but viewers' wishes, the most urgent first
+  cell_part first;               ///< what comes before all but viewers' wishes; no renditions if there is nothing
 };
 
 /// A fragment that a viewer has asked for and that is not there.

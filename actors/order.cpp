@@ -12,6 +12,7 @@ namespace vp {
 order::order(job_order what)
     : what_(std::move(what)), entries_(what_.cells.size()),
       videos_(renditions_of(what_.plan, media::media_kind::video)) {
+  wish({});
   for (std::size_t i = 0; i < entries_.size(); ++i)
     change(i, [&](entry& x) {
       x.waiting = what_.cells[i].wanted;
@@ -65,22 +66,14 @@ std::optional<order::part> order::wished(encoder_id encoder, bool alone) const {
     if (auto index = find(wish.segment))
       if (auto bits = available(*index, encoder, alone) & wish.renditions)
         return part{*index, bits};
-  for (const auto& one : what_.first)
-    if (auto index = find(one.segment)) {
-      if ((entries_[*index].running & one.renditions) != 0)
-        break; // whoever is at it goes on there, where its decoder stands
-      if (auto bits = available(*index, encoder, alone) & one.renditions)
-        return part{*index, bits};
-    }
   return std::nullopt;
 }
 
 bool order::has_wishes() const {
-  auto open = [this](const cell_part& one) {
+  return std::ranges::any_of(wishes_, [this](const cell_part& one) {
     auto index = find(one.segment);
     return index && (entries_[*index].open() & one.renditions) != 0;
-  };
-  return std::ranges::any_of(wishes_, open) || std::ranges::any_of(what_.first, open);
+  });
 }
 
 std::vector<cell_part> order::running_parts() const {
@@ -140,6 +133,11 @@ std::size_t order::middle(std::size_t begin, std::size_t end) const {
     before += seconds_of(what_.plan, cell(i));
   }
   return best;
+}
+
+void order::wish(std::vector<cell_part> wishes) {
+  wishes_ = std::move(wishes);
+  wishes_.push_back(what_.first);
 }
 
 void order::arrived(const std::vector<cell_part>& parts) {

@@ -15,8 +15,8 @@ namespace vp {
 using encoder_id = std::uint64_t;
 
 /// One video's segments as they are dealt out to encoders, each for a set of renditions. What viewers wait for goes
-/// before everything else, in the order of their wishes and a rendition at a time; then what the order wants first, one
-/// task after the other. The rest of a segment is one task.
+/// before everything else, in the order of their wishes and a rendition at a time; then what the order wants
+/// first. The rest of a segment is one task.
 ///
 /// A segment is cheapest on the encoder that did the one before it, for its decoder stands at the right place; anywhere
 /// else the encoder seeks, and decodes up to a whole group of pictures for nothing. So waiting segments are seen as
@@ -55,7 +55,7 @@ public:
   std::optional<part> adjacent(encoder_id encoder, bool alone) const;
 
   /// From now on these are what viewers wait for.
-  void wish(std::vector<cell_part> wishes) { wishes_ = std::move(wishes); }
+  void wish(std::vector<cell_part> wishes);
 
   /// The bytes of these are there.
   void arrived(const std::vector<cell_part>& parts);
@@ -124,8 +124,8 @@ private:
   void change(std::size_t index, F how);
 
   job_order what_;
-  std::vector<entry> entries_; ///< in step with `what_.cells`
-  std::vector<cell_part> wishes_;
+  std::vector<entry> entries_;                 ///< in step with `what_.cells`
+  std::vector<cell_part> wishes_;              ///< and what the order wants first
   rendition_bits videos_ = 0;                  ///< the renditions that need a decoder for pictures
   std::map<encoder_id, std::uint32_t> stands_; ///< the segment number at which each decoder stands
   std::set<encoder_id> known_;                 ///< have been here

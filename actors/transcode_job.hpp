@@ -115,7 +115,7 @@ private:
   void drop_forgotten_wishes();
   void grant_wishes(std::uint32_t number, rendition_bits which);
   void rank_wishes();
-  std::vector<cell_part> beginning() const;
+  cell_part beginning() const;
   void handle_down(const caf::down_msg& down);
 
   void tick();

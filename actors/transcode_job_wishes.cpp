@@ -85,15 +85,12 @@ void transcode_job_state::rank_wishes() {
     self_->send(config_.upload, want_atom_v, std::move(bytes));
 }
 
-/// What whoever opens a video that is being uploaded asks for first.
-std::vector<cell_part> transcode_job_state::beginning() const {
-  constexpr std::uint32_t few = 2;
-  std::vector<cell_part> parts;
-  if (config_.upload)
-    for (const auto& [number, work] : cells_)
-      if (number < few)
-        parts.push_back({number, starting_rendition(plan_) | renditions_of(plan_, media::media_kind::audio)});
-  return parts;
+/// What whoever opens a video that is being uploaded asks for first. One cell is enough: what is made apart from the
+/// other renditions is decoded twice, and viewers say themselves what they want next.
+cell_part transcode_job_state::beginning() const {
+  if (!config_.upload || cells_.empty())
+    return {};
+  return {cells_.begin()->first, starting_rendition(plan_) | renditions_of(plan_, media::media_kind::audio)};
 }
 
 } // namespace vp

@@ -148,17 +148,13 @@ TEST_CASE("what viewers wait for comes first, a rendition at a time", "[order]")
 
 TEST_CASE("what an order wants first comes after what viewers wait for", "[order]") {
   auto what = test::make_order(test::hash_of('a'), 9);
-  what.first = {{3, 0b010}, {4, 0b010}};
+  what.first = {3, 0b010};
   order x{std::move(what)};
   x.wish({{7, 0b100}});
   REQUIRE(x.wished(anna, false) == order::part{7, 0b100});
   x.started({7, 0b100}, anna);
   REQUIRE(x.wished(bert, false) == order::part{3, 0b010});
   x.started({3, 0b010}, bert);
-  CHECK_FALSE(x.wished(carl, false)); // one after the other
-  x.encoded({3, 0b010});
-  REQUIRE(x.wished(bert, false) == order::part{4, 0b010});
-  x.started({4, 0b010}, bert);
   CHECK_FALSE(x.has_wishes());
 }
 

@@ -102,8 +102,8 @@ TEST_CASE_METHOD(fixture, "viewers of another server are told apart", "[late_fra
   one.begin_work();
   client viewer{one.port()};
   const auto* const fields = GENERATE("X-Vidpipeline-Forwarded: 1\r\n", "");
-  viewer.write(fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\nX-Vidpipeline-Viewer: 10.1.2.3\r\n{}\r\n", path,
-                           fields));
+  viewer.write(
+      fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\nX-Vidpipeline-Viewer: 10.1.2.3\r\n{}\r\n", path, fields));
   viewer.read_until(head);
   CHECK(wait_for_wishes(any)[0].what.viewer == (*fields == '\0' ? "127.0.0.1" : "10.1.2.3"));
 }
