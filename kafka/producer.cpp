@@ -60,8 +60,8 @@ public:
         ++acknowledged_;
       if (acknowledged_ == batch_.size() || (acknowledged_ == enqueued_ && refused_))
         return {acknowledged_, refused_};
-      if (failed_ || (fatal_ && reported_ == enqueued_))
-        return {acknowledged_, failed_ ? failed_ : fatal_};
+      if (failed_ || ((fatal_ || dragged_along_) && reported_ == enqueued_))
+        return {acknowledged_, failed_ ? failed_ : fatal_ ? fatal_ : dragged_along_};
       const auto left = remaining_ms(deadline);
       if (left == 0)
         return {acknowledged_, client_.explain(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT, "waiting for an acknowledgement")};
@@ -75,7 +75,7 @@ public:
 
 private:
   void fill() {
-    while (enqueued_ < batch_.size() && !refused_ && !failed_ && !fatal_) {
+    while (enqueued_ < batch_.size() && !refused_ && !failed_ && !fatal_ && !dragged_along_) {
       const auto code = enqueue(client_.get(), batch_[enqueued_]);
       if (code == RD_KAFKA_RESP_ERR__QUEUE_FULL)
         return; // there is room after the next report
@@ -110,14 +110,16 @@ private:
     if (!report.err) {
       written_[static_cast<std::size_t>(&sent - batch_.data())] = true;
       client_.answered();
-    } else if (!failed_ && !(fatal_ && is_consequence(report.err))) {
+    } else if (is_consequence(report.err)) {
+      dragged_along_ = client_.explain(report.err, "sending to the topic " + sent.topic);
+    } else if (!failed_) {
       failed_ = client_.explain(report.err, "sending to the topic " + sent.topic);
       if (fatal_)
         failed_->text = fatal_->text;
     }
   }
 
-  /// Of a fatal error, which takes all other messages with it.
+  /// Of a fatal error, which takes all other messages with it. It may be told before its cause is.
   static bool is_consequence(rd_kafka_resp_err_t code) {
     return code == RD_KAFKA_RESP_ERR__PURGE_QUEUE || code == RD_KAFKA_RESP_ERR__PURGE_INFLIGHT
            || code == RD_KAFKA_RESP_ERR__FATAL;
@@ -132,6 +134,7 @@ private:
   std::optional<error> refused_; // what comes next in the batch
   std::optional<error> failed_;  // what was in the queue
   std::optional<error> fatal_;   // to the client
+  std::optional<error> dragged_along_;
 };
 
 } // namespace

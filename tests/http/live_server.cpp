@@ -113,6 +113,8 @@ caf::behavior live_server::scripted_jobs(caf::event_based_actor* self, std::shar
         return log->wishes.size() - 1;
       },
       [self, log](await_atom, const std::string&, std::uint64_t) -> caf::result<void> {
+        if (log->granted)
+          return caf::unit;
         log->answers.push_back(self->make_response_promise());
         return log->answers.back();
       },
@@ -124,6 +126,7 @@ caf::behavior live_server::scripted_jobs(caf::event_based_actor* self, std::shar
         for (auto& answer : log->answers)
           answer.deliver(caf::unit);
         log->answers.clear();
+        log->granted = true;
       },
   };
 }

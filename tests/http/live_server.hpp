@@ -48,7 +48,7 @@ public:
     bool taken_back = false;
   };
   std::vector<wish> wishes() const;
-  /// Grants them all.
+  /// Grants them all, also those to come.
   void grant_wishes();
   /// As a transcode job asks an upload for its bytes.
   void want(const std::string& hash, const std::vector<media::byte_range>& ranges);
@@ -67,6 +67,7 @@ private:
     bool at_work = false;
     std::vector<wish> wishes; ///< a wish's number is its place
     std::vector<caf::response_promise> answers;
+    bool granted = false;
   };
   static caf::behavior scripted_jobs(caf::event_based_actor* self, std::shared_ptr<job_log> log);
 
