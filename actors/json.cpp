@@ -12,7 +12,8 @@ void to_json(nlohmann::json& out, const progress& x) {
                           {"done", one.done},
                           {"total", one.total},
                           {"ready", std::move(ready)},
-                          {"running", one.running}});
+                          {"running", one.running},
+                          {"copied", one.copied}});
   }
   auto arrived = nlohmann::json::array();
   for (auto& span : x.arrived)
@@ -40,6 +41,7 @@ progress progress_from_json(std::string_view text) {
       rendition_progress made{one.value("name", ""), one.value("done", 0U), one.value("total", 0U), {}, {}};
       for (auto& run : one.value("ready", nlohmann::json::array()))
         made.ready.push_back({run.at(0), run.at(1)});
+      made.copied = one.value("copied", false);
       made.running = one.value("running", std::vector<std::uint32_t>{});
       x.renditions.push_back(std::move(made));
     }

@@ -41,6 +41,7 @@ struct rendition_progress {
   std::uint32_t total = 0;
   std::vector<segment_run> ready;     ///< what is there
   std::vector<std::uint32_t> running; ///< what is being encoded
+  bool copied = false;                ///< the source's own pictures, so it is there soon
 
   friend bool operator==(const rendition_progress&, const rendition_progress&) = default;
 };
@@ -368,7 +369,7 @@ typename I::result_type inspect(I& f, time_span& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, rendition_progress& x) {
-  return f(caf::meta::type_name("vp::rendition_progress"), x.name, x.done, x.total, x.ready, x.running);
+  return f(caf::meta::type_name("vp::rendition_progress"), x.name, x.done, x.total, x.ready, x.running, x.copied);
 }
 
 template <class I>
@@ -543,7 +544,7 @@ typename I::result_type inspect(I& f, init_segment& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, encode_settings& x) {
-  return f(caf::meta::type_name("vp::media::encode_settings"), x.encoder, x.preset, x.crf, x.salt);
+  return f(caf::meta::type_name("vp::media::encode_settings"), x.encoder, x.preset, x.crf, x.salt, x.copy_source);
 }
 
 /// A plan travels as the JSON text in which it is also kept: one spelling of it is enough.

@@ -1,5 +1,7 @@
 #include "actors/timeline.hpp"
 
+#include "media/ladder.hpp"
+
 #include <algorithm>
 
 namespace vp {
@@ -35,6 +37,8 @@ rendition_bits renditions_of(const media::plan& plan, media::media_kind kind) {
 
 rendition_bits starting_rendition(const media::plan& plan) {
   constexpr int enough = 360;
+  if (media::copies(plan))
+    return 1; // the largest is there at once
   rendition_bits best = 0;
   for (const auto& x : plan.renditions) // from the largest to the smallest
     if (x.kind == media::media_kind::video && (best == 0 || std::min(x.width, x.height) >= enough))

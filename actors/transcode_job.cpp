@@ -205,7 +205,8 @@ void transcode_job_state::open(media::analysis what) {
          static_cast<std::uint32_t>(std::count_if(segments_.begin(), segments_.end(),
                                                   [&](const auto& cell) { return has_media(rendition, cell); })),
          {},
-         {}});
+         {},
+         rendition.encoder == media::copied});
   auto continued = what.inits.empty();
   auto answered = [this, continued](result<std::vector<stored_fragment>> kept) {
     if (stage_ != stage::opening)
@@ -328,12 +329,13 @@ void transcode_job_state::give_up_segment(std::uint32_t number, const error& why
     fail_video(fmt::format("Segment {} can't be encoded: {}", number, why.text));
 }
 
-/// The encoder opened and does not do it after all. Another one's segments would not fit between those that are there:
-/// everything is planned again, and the renditions get other ids.
+/// The encoder opened and does not do it after all, or the source's own pictures are no rendition. Another one's
+/// segments would not fit between those that are there: everything is planned again, and the renditions get other ids.
 void transcode_job_state::fall_back(const std::string& reason) {
   spdlog::warn("{}: {}; beginning again with {}", config_.video_hash, reason, fallback_encoder);
   stage_ = stage::analyzing;
   config_.settings.encoder = fallback_encoder;
+  config_.settings.copy_source = false;
   ++plan_number_;
   cells_.clear();
   stored_.clear();

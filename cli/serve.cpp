@@ -30,6 +30,7 @@ struct serve_options {
   pipeline_config pipeline;
   kafka_options kafka;
   serve_worker_options workers;
+  std::string copy_source = "auto";
   std::uint32_t upload_expiry_hours = 24 * 7;
   std::uint32_t segment_timeout_seconds = 300;
   std::string log_level = "info";
@@ -173,6 +174,9 @@ void add_serve(CLI::App& app, int& exit_code) {
   option(*command, "client", options->http.client_dir, "Folder of the pages, if not those that belong to this program");
   option(*command, "encoder", options->pipeline.settings.encoder,
          "Video encoder: auto, libx264, h264_videotoolbox; libx264 where it does not open");
+  option(*command, "copy-source", options->copy_source,
+         "auto: where a source's own H.264 can be the largest rendition it is copied, not encoded; off: never")
+      ->check(CLI::IsMember({"auto", "off"}));
   option(*command, "preset", options->pipeline.settings.preset, "x264's preset, from ultrafast to placebo");
   option(*command, "crf", options->pipeline.settings.crf, "x264's quality, lower is better")
       ->check(CLI::Range(0.0, 51.0));
@@ -196,7 +200,10 @@ void add_serve(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
   option(*command, "log-format", options->log_format, "text, or json for an object a line")
       ->check(CLI::IsMember({"text", "json"}));
-  command->callback([options, &exit_code] { exit_code = report(serve(*options)); });
+  command->callback([options, &exit_code] {
+    options->pipeline.settings.copy_source = options->copy_source == "auto";
+    exit_code = report(serve(*options));
+  });
 }
 
 } // namespace vp::cli

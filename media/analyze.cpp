@@ -17,7 +17,7 @@ namespace vp::media {
 
 namespace {
 
-void plan_renditions(plan& plan) {
+void plan_renditions(plan& plan, const scan_result& scanned) {
   if (plan.source.video)
     for (const auto& rung : ladder(shown_size(*plan.source.video))) {
       rendition made;
@@ -28,6 +28,10 @@ void plan_renditions(plan& plan) {
       made.bitrate = rung.bitrate;
       plan.renditions.push_back(std::move(made));
     }
+  if (scanned.copied) {
+    plan.renditions.front().encoder = copied;
+    plan.renditions.front().bitrate = scanned.copied_rate;
+  }
   if (plan.source.audio) {
     rendition made;
     made.name = "audio";
@@ -38,14 +42,16 @@ void plan_renditions(plan& plan) {
   }
 }
 
-/// Opens the encoder of each rendition to learn what its fragments will need, and names it.
-result<std::vector<init_segment>> make_init_segments(plan& plan, const colour& colour) {
+/// Opens the encoder of each rendition, where it has one, to learn what its fragments will need, and names it.
+result<std::vector<init_segment>> make_init_segments(plan& plan, scan_result& scanned) {
   std::vector<init_segment> inits;
   for (auto& rendition : plan.renditions) {
     const bool video = rendition.kind == media_kind::video;
     result<codec_parameters> parameters;
-    if (video) {
-      const auto encoder = video_encoder::open(plan, rendition, colour);
+    if (rendition.encoder == copied) {
+      parameters = std::move(scanned.copied);
+    } else if (video) {
+      const auto encoder = video_encoder::open(plan, rendition, scanned.colour);
       if (!encoder)
         return tl::unexpected(encoder.error());
       parameters = (*encoder)->parameters();
@@ -79,7 +85,7 @@ std::optional<std::uint32_t> poster_cell(const plan& plan, const std::vector<seg
 result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop, arrival how) {
   analysis made;
   auto& plan = made.plan;
-  auto scanned = scan(source, stop, how);
+  auto scanned = scan(source, stop, how, settings.copy_source);
   if (!scanned)
     return tl::unexpected(scanned.error());
   plan.source = std::move(scanned->source);
@@ -100,7 +106,7 @@ result<analysis> analyze(byte_source& source, const encode_settings& settings, c
     if (cell.audio_end - cell.audio_start > most_audio)
       return fail(errc::unsupported_media, "the video's frames are more than ten minutes apart");
 
-  plan_renditions(plan);
+  plan_renditions(plan, *scanned);
   if (plan.source.video) {
     const auto choice = choose_encoder(settings.encoder, plan, scanned->colour);
     if (!choice)
@@ -108,10 +114,10 @@ result<analysis> analyze(byte_source& source, const encode_settings& settings, c
     if (!choice->warning.empty())
       plan.source.warnings.push_back(choice->warning);
     for (auto& rendition : plan.renditions)
-      if (rendition.kind == media_kind::video)
+      if (rendition.kind == media_kind::video && rendition.encoder != copied)
         rendition.encoder = choice->name;
   }
-  auto inits = make_init_segments(plan, scanned->colour);
+  auto inits = make_init_segments(plan, *scanned);
   if (!inits)
     return tl::unexpected(inits.error());
   made.inits = std::move(*inits);

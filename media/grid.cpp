@@ -15,7 +15,7 @@ std::int64_t scale_up(std::int64_t a, std::int64_t b, std::int64_t c) {
 
 } // namespace
 
-void grid_planner::add_frame(std::int64_t pts, std::optional<std::int64_t> dts, std::int64_t duration) {
+void grid_planner::add_frame(std::int64_t pts, std::optional<std::int64_t> dts, std::int64_t duration, bool key) {
   if (pts < cut_ || (watermark_ != INT64_MIN && pts < watermark_ - second())) {
     ++dropped_; // the timestamps jump back: a decoder's frames have to go forward
     return;
@@ -25,6 +25,8 @@ void grid_planner::add_frame(std::int64_t pts, std::optional<std::int64_t> dts, 
   if (!waiting_.insert(pts).second)
     return;
   ++frames_;
+  if (tracks_.at_keyframes && key)
+    keys_.insert(pts);
   last_pts_ = std::max(last_pts_, pts);
   if (pts == last_pts_)
     video_end_ = pts + duration;
@@ -61,15 +63,16 @@ void grid_planner::advance() {
 void grid_planner::cut_video() {
   while (!waiting_.empty()) {
     const auto start = *waiting_.begin();
-    const auto cut = waiting_.lower_bound(next_nominal(start));
+    const auto cut = next_cut(start);
     const bool certain = cut != waiting_.end() && (finished_ || *cut <= watermark_);
     if (!certain || video_end_ - *cut < second())
       break;
-    const auto frames = static_cast<std::uint32_t>(std::distance(waiting_.begin(), cut));
+    const auto frames = static_cast<std::uint32_t>(std::distance(waiting_.cbegin(), cut));
     const auto end = *cut;
     measure(cut, end);
     emit(start, end, frames, audio_frame_at(end));
-    waiting_.erase(waiting_.begin(), cut);
+    waiting_.erase(waiting_.cbegin(), cut);
+    keys_.erase(keys_.begin(), keys_.lower_bound(end));
     cut_ = end;
   }
   if (!finished_ || waiting_.empty())
@@ -83,6 +86,15 @@ void grid_planner::cut_video() {
   measure(waiting_.end(), video_end_);
   emit(*waiting_.begin(), video_end_, static_cast<std::uint32_t>(waiting_.size()), audio_end);
   waiting_.clear();
+}
+
+/// The frame that begins the segment after the one that begins at `start`, if it is known.
+std::set<std::int64_t>::const_iterator grid_planner::next_cut(std::int64_t start) const {
+  const auto nominal = next_nominal(start);
+  if (!tracks_.at_keyframes)
+    return waiting_.lower_bound(nominal);
+  const auto key = keys_.lower_bound(nominal);
+  return key == keys_.end() ? waiting_.end() : waiting_.find(*key);
 }
 
 /// Of the first segment that waits, up to `last`.

@@ -96,6 +96,10 @@ result<tick_rate> choose_ticks(rational time_base) {
   return tick_rate{static_cast<std::uint32_t>(den * factor), num * factor};
 }
 
+bool copies(const plan& plan) {
+  return !plan.renditions.empty() && plan.renditions.front().encoder == copied;
+}
+
 std::string rendition_id(const plan& plan, const rendition& rendition) {
   const auto& source = plan.source;
   const auto text =
@@ -104,7 +108,8 @@ std::string rendition_id(const plan& plan, const rendition& rendition) {
                   plan.frame_rate.num, plan.frame_rate.den, plan.timescale, plan.tick_scale,
                   source.video ? source.video->rotation : 0, source.video && source.video->mirrored,
                   source.video && source.video->interlaced, source.video && source.video->hdr, plan.preset, plan.crf,
-                  rendition.name, rendition.encoder, rendition.width, rendition.height, rendition.bitrate);
+                  rendition.name, rendition.encoder, rendition.width, rendition.height, rendition.bitrate)
+      + (copies(plan) ? "|cut at keyframes" : "");
   std::array<unsigned char, crypto_generichash_BYTES_MIN> digest{};
   crypto_generichash(digest.data(), digest.size(), reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                      nullptr, 0);

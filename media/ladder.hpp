@@ -42,6 +42,9 @@ result<tick_rate> choose_ticks(rational time_base);
 /// Goes up whenever the same plan would give other bytes than before.
 inline constexpr int format_version = 2;
 
+/// Whether the plan's largest rendition is the source's own pictures.
+bool copies(const plan& plan);
+
 /// Names a rendition after all that its bytes depend on: the source's identity, the rest of the plan, and this version
 /// of the format.
 std::string rendition_id(const plan& plan, const rendition& rendition);

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <string_view>
 
 namespace vp::media {
@@ -160,6 +161,22 @@ result<std::vector<unsigned char>> write_init_segment(const AVCodecParameters& p
   if (stream->time_base.num != 1 || stream->time_base.den != static_cast<int>(timescale))
     return fail(errc::encoder_failed, fmt::format("libavformat does not take a timescale of {}", timescale));
   return bytes;
+}
+
+result<void> set_decode_times(std::span<sample> samples, std::int64_t end) {
+  std::vector<std::int64_t> shown;
+  shown.reserve(samples.size());
+  for (const auto& one : samples)
+    shown.push_back(one.pts);
+  std::sort(shown.begin(), shown.end());
+  for (std::size_t i = 0; i < samples.size(); ++i) {
+    auto& one = samples[i];
+    one.dts = shown[i];
+    one.duration = (i + 1 < shown.size() ? shown[i + 1] : end) - shown[i];
+    if (std::max(one.duration, std::abs(one.pts - one.dts)) > INT32_MAX)
+      return fail(errc::encoder_failed, "the video's frames are too far apart");
+  }
+  return {};
 }
 
 std::span<const unsigned char> fragment_head() {

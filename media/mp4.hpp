@@ -25,6 +25,11 @@ struct sample {
 /// Errors: `encoder_failed` when libavformat does not take the parameters.
 result<std::vector<unsigned char>> write_init_segment(const AVCodecParameters& parameters, std::uint32_t timescale);
 
+/// Decode times and durations for samples in decoding order: the sorted presentation times, the last sample lasting
+/// until `end`. So fragments join exactly, whatever the frame rate does, without an edit list. Error: `encoder_failed`
+/// where they are too far apart for a fragment.
+result<void> set_decode_times(std::span<sample> samples, std::int64_t end);
+
 /// The first bytes of every fragment, always the same: a server can send them before it has the fragment.
 std::span<const unsigned char> fragment_head();
 

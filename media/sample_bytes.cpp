@@ -1,6 +1,7 @@
 #include "media/sample_bytes.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace vp::media {
 
@@ -43,6 +44,22 @@ byte_range sample_bytes::of_pictures(std::int64_t start, std::int64_t end, std::
       break;
   }
   return span_of(first, after(end + slack) + 1);
+}
+
+std::uint64_t sample_bytes::total() const {
+  return std::accumulate(places_.begin(), places_.end(), std::uint64_t{0},
+                         [](std::uint64_t sum, const place& x) { return sum + x.bytes.size(); });
+}
+
+std::vector<std::uint64_t> sample_bytes::totals(const std::vector<std::int64_t>& starts) const {
+  std::vector<std::uint64_t> sums(starts.size(), 0);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < places_.size() && !starts.empty(); ++i) {
+    while (at + 1 < starts.size() && times_[i].pts >= starts[at + 1])
+      ++at;
+    sums[at] += places_[i].bytes.size();
+  }
+  return sums;
 }
 
 byte_range sample_bytes::of_sound(std::int64_t start, std::int64_t end) const {

@@ -22,6 +22,13 @@ public:
   /// for what it reads ahead and for a keyframe that is not quite where it seems.
   byte_range of_pictures(std::int64_t start, std::int64_t end, std::int64_t slack) const;
 
+  /// Bytes of all samples.
+  std::uint64_t total() const;
+
+  /// Bytes of the samples that are shown from each of `starts` to the next, or to the end; they rise, and what is shown
+  /// before a start is decoded before all that is shown from it on.
+  std::vector<std::uint64_t> totals(const std::vector<std::int64_t>& starts) const;
+
   /// The samples that are decoded from `start` to before `end`, and the ones around them.
   byte_range of_sound(std::int64_t start, std::int64_t end) const;
 

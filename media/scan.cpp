@@ -3,6 +3,7 @@
 #include "media/audio_clock.hpp"
 #include "media/audio_mixer.hpp"
 #include "media/container.hpp"
+#include "media/copy_check.hpp"
 #include "media/grid.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
@@ -19,6 +20,7 @@
 #include <array>
 #include <cmath>
 #include <initializer_list>
+#include <new>
 #include <optional>
 #include <string_view>
 
@@ -83,8 +85,8 @@ private:
 
 class scanner {
 public:
-  scanner(demuxer& from, byte_source& source, source_info info, demuxer* times)
-      : from_(from), source_(source), times_(times) {
+  scanner(demuxer& from, byte_source& source, source_info info, demuxer* times, bool copy)
+      : from_(from), source_(source), times_(times), copy_(copy) {
     made_.source = std::move(info);
   }
 
@@ -128,6 +130,7 @@ private:
     std::int64_t pts;
     std::int64_t dts;
     std::int64_t duration;
+    bool key = false;
   };
 
   result<void> begin() {
@@ -192,6 +195,10 @@ private:
     anchors_.reset();
     audio_end_ = 0;
     has_audio_ = false;
+    if (copy_ && made_.source.video) {
+      copying_.emplace(from_.stream(made_.source.video->index), *made_.source.video, first_);
+      keyed_planner_.emplace(tracks(true));
+    }
     times_->select(streams_);
     auto packet = make_packet();
     for (;;) {
@@ -203,11 +210,17 @@ private:
       const auto is_video = made_.source.video && packet->stream_index == made_.source.video->index;
       if (packet->pts != no_pts && packet->dts != no_pts)
         (is_video ? pictures_ : sound_).add(packet->pts, packet->dts);
+      if (is_video && copying_)
+        copying_->add(*packet);
       if (!is_video)
         on_audio(*packet);
       else if (packet->pts != no_pts && !(packet->flags & AV_PKT_FLAG_DISCARD))
-        add({packet->pts, packet->dts, packet->duration});
+        add({packet->pts, packet->dts, packet->duration, (packet->flags & AV_PKT_FLAG_KEY) != 0});
     }
+  }
+
+  grid_planner::tracks tracks(bool at_keyframes) const {
+    return {made_.ticks.timescale, made_.source.video.has_value(), made_.source.audio.has_value(), at_keyframes};
   }
 
   /// Time zero is known from here on.
@@ -218,7 +231,7 @@ private:
     for_time.timescale = made_.ticks.timescale;
     for_time.tick_scale = made_.ticks.tick_scale;
     time_.emplace(for_time);
-    planner_.emplace(grid_planner::tracks{made_.ticks.timescale, info.video.has_value(), info.audio.has_value()});
+    planner_.emplace(tracks(false));
     for (const auto& frame : held_)
       add(frame);
     held_.clear();
@@ -252,7 +265,14 @@ private:
     audio_end_ = std::max(audio_end_, end);
     has_audio_ = true;
     if (planner_)
-      planner_->add_audio(audio_end_ - av_rescale_q(made_.source.start_time, microseconds, audio_time_base));
+      plan_audio();
+  }
+
+  void plan_audio() {
+    const auto end = audio_end_ - av_rescale_q(made_.source.start_time, microseconds, audio_time_base);
+    planner_->add_audio(end);
+    if (keyed_planner_)
+      keyed_planner_->add_audio(end);
   }
 
   void look_for_first() {
@@ -275,8 +295,11 @@ private:
     const auto rate = made_.source.video->frame_rate.value();
     const auto usual = std::max<std::int64_t>(1, std::llround(made_.ticks.timescale / (rate > 0 ? rate : 25)));
     const auto decoding_time = frame.dts != no_pts ? std::optional(time_->ticks(frame.dts)) : std::nullopt;
-    planner_->add_frame(time_->ticks(frame.pts), decoding_time,
-                        frame.duration > 0 ? time_->length(frame.duration) : usual);
+    const auto shown = time_->ticks(frame.pts);
+    const auto duration = frame.duration > 0 ? time_->length(frame.duration) : usual;
+    planner_->add_frame(shown, decoding_time, duration);
+    if (keyed_planner_)
+      keyed_planner_->add_frame(shown, decoding_time, duration, frame.key);
     last_ = std::max(last_, frame.pts);
   }
 
@@ -298,9 +321,16 @@ private:
       info.warnings.push_back(
           fmt::format("{} pictures are left out, since the file's clock jumps back", planner_->dropped()));
     made_.identity = identity_.hex();
+    pictures_known_ = by_index_ && info.video && pictures_.locate(from_.stream(info.video->index));
+    sound_known_ = by_index_ && info.audio && sound_.locate(from_.stream(info.audio->index));
+    const bool copies = can_copy();
+    if (copies)
+      planner_ = std::move(keyed_planner_);
     planner_->finish();
     made_.segments = planner_->take();
     locate_bytes();
+    if (copies)
+      describe_copy();
     if (made_.segments.empty())
       return fail(errc::broken_media, "the file has no pictures and no sound");
     if (!info.audio)
@@ -318,15 +348,39 @@ private:
 
   /// What of the source each segment's encoding reads.
   void locate_bytes() {
-    const auto& [video, audio] = std::pair{made_.source.video, made_.source.audio};
-    const bool pictures_known = by_index_ && video && pictures_.locate(from_.stream(video->index));
-    const bool sound_known = by_index_ && audio && sound_.locate(from_.stream(audio->index));
     for (auto& cell : made_.segments) {
       if (cell.frames > 0)
-        cell.video_bytes = pictures_known ? bytes_of_pictures(cell) : byte_range{0, source_.size()};
+        cell.video_bytes = pictures_known_ ? bytes_of_pictures(cell) : byte_range{0, source_.size()};
       if (cell.audio_end > cell.audio_start)
-        cell.audio_bytes = sound_known ? bytes_of_sound(cell) : byte_range{0, source_.size()};
+        cell.audio_bytes = sound_known_ ? bytes_of_sound(cell) : byte_range{0, source_.size()};
     }
+  }
+
+  bool can_copy() const {
+    if (!copying_ || !copying_->passed() || !pictures_known_ || keyed_planner_->dropped() > 0
+        || keyed_planner_->frames() != copying_->samples())
+      return false;
+    const auto seconds = static_cast<double>(keyed_planner_->video_end()) / made_.ticks.timescale;
+    return static_cast<double>(pictures_.total()) * 8 <= copying_->highest_rate() * seconds;
+  }
+
+  void describe_copy() {
+    std::vector<std::int64_t> starts;
+    for (const auto& cell : made_.segments)
+      if (cell.frames > 0)
+        starts.push_back(time_->pts(cell.start));
+    const auto sizes = pictures_.totals(starts);
+    double peak = 0;
+    for (std::size_t i = 0; i < sizes.size(); ++i) { // those with pictures come first
+      const auto& cell = made_.segments[i];
+      peak = std::max(peak, static_cast<double>(sizes[i]) * 8 * made_.ticks.timescale
+                                / static_cast<double>(std::max<std::int64_t>(1, cell.end - cell.start)));
+    }
+    made_.copied_rate = static_cast<int>(std::min(std::ceil(peak), 2e9));
+    made_.copied.reset(avcodec_parameters_alloc());
+    if (!made_.copied
+        || avcodec_parameters_copy(made_.copied.get(), from_.stream(made_.source.video->index).codecpar) < 0)
+      throw std::bad_alloc();
   }
 
   byte_range bytes_of_pictures(const segment& cell) const {
@@ -357,7 +411,7 @@ private:
 
   void on_audio_known() {
     if (has_audio_) {
-      planner_->add_audio(audio_end_ - av_rescale_q(made_.source.start_time, microseconds, audio_time_base));
+      plan_audio();
       made_.audio_anchors = anchors_->anchors(made_.source.start_time);
     } else {
       made_.source.audio.reset();
@@ -386,6 +440,7 @@ private:
   demuxer& from_;
   byte_source& source_;
   demuxer* times_; ///< of the index, where that is known to be whole
+  bool copy_;      ///< if that is possible
   fingerprint identity_;
   scan_result made_;
   std::optional<packet_inspector> inspector_;
@@ -393,11 +448,15 @@ private:
   std::optional<video_decoder> decoder_; ///< until there is a first picture
   std::optional<timeline> time_;
   std::optional<grid_planner> planner_; ///< once there is
-  std::vector<frame_time> held_;        ///< until then
+  std::optional<copy_check> copying_;   ///< and another plan in case it passes
+  std::optional<grid_planner> keyed_planner_;
+  std::vector<frame_time> held_; ///< until then
   std::vector<int> streams_;
   sample_bytes pictures_; ///< where the index tells
   sample_bytes sound_;
   bool by_index_ = false;
+  bool pictures_known_ = false; ///< where they are
+  bool sound_known_ = false;
   std::size_t packets_without_picture_ = 0;
   std::int64_t first_ = no_pts;
   std::int64_t last_ = no_pts;
@@ -407,7 +466,7 @@ private:
 
 } // namespace
 
-result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how) {
+result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how, bool copy) {
   auto opened = demuxer::open(source, stop);
   if (!opened)
     return tl::unexpected(opened.error());
@@ -416,7 +475,7 @@ result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how
   if (index.source)
     if (auto made = demuxer::open_times(*index.source, **opened))
       times = std::move(*made);
-  scanner scanning(**opened, source, probe(**opened, source), times.get());
+  scanner scanning(**opened, source, probe(**opened, source), times.get(), copy);
   scanning.identify(index.digest);
   return scanning.run(how);
 }

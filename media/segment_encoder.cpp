@@ -1,7 +1,9 @@
 #include "media/segment_encoder.hpp"
 
 #include "media/audio_encoder.hpp"
+#include "media/ladder.hpp"
 #include "media/poster.hpp"
+#include "media/video_copier.hpp"
 #include "media/video_segments.hpp"
 
 #include <fmt/format.h>
@@ -34,6 +36,11 @@ public:
         audio_wanted = it;
     }
     std::vector<fragment> fragments;
+    if (cell.frames > 0 && copies(plan_) && wanted.front()) {
+      if (auto done = copy_video(cell, stop, fragments); !done)
+        return tl::unexpected(done.error());
+      wanted.front() = false;
+    }
     if (cell.frames > 0 && std::find(wanted.begin(), wanted.end(), true) != wanted.end())
       if (auto done = encode_video(cell, wanted, stop, fragments); !done)
         return tl::unexpected(done.error());
@@ -49,6 +56,20 @@ public:
   std::uint64_t decoded_frames() const noexcept override { return video_ ? video_->decoded_frames() : 0; }
 
 private:
+  result<void> copy_video(const segment& cell, const interrupt& stop, std::vector<fragment>& into) {
+    if (!copier_) {
+      auto opened = video_copier::open(source_, plan_, stop);
+      if (!opened)
+        return tl::unexpected(opened.error());
+      copier_ = std::move(*opened);
+    }
+    auto made = copier_->copy(cell, stop);
+    if (!made)
+      return tl::unexpected(made.error());
+    into.push_back(std::move(*made));
+    return {};
+  }
+
   result<void> encode_video(const segment& cell, const std::vector<bool>& wanted, const interrupt& stop,
                             std::vector<fragment>& into) {
     if (!video_) {
@@ -93,7 +114,8 @@ private:
 
   byte_source& source_;
   plan plan_;
-  std::unique_ptr<video_segments> video_; // both are opened when they are first needed
+  std::unique_ptr<video_copier> copier_; // each is opened when it is first needed
+  std::unique_ptr<video_segments> video_;
   std::unique_ptr<audio_encoder> audio_;
 };
 

@@ -12,8 +12,8 @@
 namespace vp::media {
 
 /// Encodes segments of one video, each for itself: decode once, scale every rung from one above, one
-/// single-threaded encoder a rung. Which segments come, in which order and on which machine makes no difference to the
-/// bytes.
+/// single-threaded encoder a rung; the largest may be the source's own pictures instead. Which segments come, in which
+/// order and on which machine makes no difference to the bytes.
 ///
 /// The decoder stays open between adjacent segments, so a run of them costs hardly more than its own frames; anything
 /// else seeks. After an error the object is spent: open another.

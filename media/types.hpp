@@ -105,10 +105,10 @@ struct rendition {
   std::string id;   ///< folder name: `<name>-<8 hex digits of source, plan and settings>`
   std::string name; ///< `720p`, `audio`
   media_kind kind = media_kind::video;
-  std::string encoder; ///< as resolved: `libx264`, `h264_videotoolbox`, `aac`
+  std::string encoder; ///< as resolved: `libx264`, `h264_videotoolbox`, `aac`, or `copied`
   int width = 0;       ///< square pixels, upright
   int height = 0;
-  int bitrate = 0;    ///< nominal bits per second; for video the base of the VBV limits
+  int bitrate = 0; ///< nominal bits per second; for video the base of the VBV limits, and the peak where it is copied
   std::string codecs; ///< RFC 6381, such as `avc1.64001f`; filled by `make_init_segments`
 
   friend bool operator==(const rendition&, const rendition&) = default;
@@ -130,6 +130,10 @@ struct plan {
   friend bool operator==(const plan&, const plan&) = default;
 };
 
+/// What stands for an encoder where the source's own pictures are a rendition. All renditions are cut at its keyframes
+/// then.
+inline constexpr auto copied = "copy";
+
 /// What stands for the poster where renditions are named.
 inline constexpr auto poster_id = "poster";
 
@@ -142,7 +146,8 @@ struct encode_settings {
   std::string encoder = "auto";
   std::string preset = "veryfast";
   double crf = 21;
-  std::string salt; ///< goes into the renditions' ids
+  std::string salt;         ///< goes into the renditions' ids
+  bool copy_source = false; ///< where the source's pictures can be the largest rendition as they are
 
   friend bool operator==(const encode_settings&, const encode_settings&) = default;
 };

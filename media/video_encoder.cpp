@@ -122,11 +122,11 @@ result<void> video_encoder::push(const AVFrame& frame) {
   // What the source said about this picture, captions and the like included, is nothing to the encoder.
   while (frame_->nb_side_data > 0)
     av_frame_remove_side_data(frame_.get(), frame_->side_data[0]->type);
-  frame_->pict_type = shown_.empty() ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
+  frame_->pict_type = pushed_ == 0 ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
   frame_->interlaced_frame = 0;
   frame_->key_frame = 0;
   frame_->quality = 0;
-  shown_.push_back(frame_->pts);
+  ++pushed_;
   if (const int r = avcodec_send_frame(context_.get(), frame_.get()); r < 0)
     return tl::unexpected(av_error(errc::encoder_failed, r, "encoding a frame"));
   av_frame_unref(frame_.get());
@@ -155,15 +155,10 @@ result<std::vector<sample>> video_encoder::finish(std::int64_t end) {
     return tl::unexpected(av_error(errc::encoder_failed, r, "finishing a segment"));
   if (auto done = drain(); !done)
     return tl::unexpected(done.error());
-  if (samples_.size() != shown_.size())
-    return fail(errc::encoder_failed,
-                fmt::format("the encoder took {} frames and gave {}", shown_.size(), samples_.size()));
-  for (std::size_t i = 0; i < samples_.size(); ++i) {
-    samples_[i].dts = shown_[i];
-    samples_[i].duration = (i + 1 < shown_.size() ? shown_[i + 1] : end) - shown_[i];
-    if (std::max(samples_[i].duration, std::abs(samples_[i].pts - samples_[i].dts)) > INT32_MAX)
-      return fail(errc::encoder_failed, "the video's frames are too far apart");
-  }
+  if (samples_.size() != pushed_)
+    return fail(errc::encoder_failed, fmt::format("the encoder took {} frames and gave {}", pushed_, samples_.size()));
+  if (auto done = set_decode_times(samples_, end); !done)
+    return tl::unexpected(done.error());
   return std::move(samples_);
 }
 
@@ -173,7 +168,7 @@ result<encoder_choice> choose_encoder(std::string_view wanted, const plan& plan,
     name = avcodec_find_encoder_by_name(videotoolbox) ? videotoolbox : x264;
   const auto try_all = [&](const std::string& encoder) -> result<void> {
     for (auto rendition : plan.renditions)
-      if (rendition.kind == media_kind::video) {
+      if (rendition.kind == media_kind::video && rendition.encoder != copied) {
         rendition.encoder = encoder;
         if (auto opened = video_encoder::open(plan, rendition, colour); !opened)
           return tl::unexpected(opened.error());

@@ -27,8 +27,7 @@ public:
   /// `frame` has the rendition's size, is yuv420p, and its pts are ticks that rise.
   result<void> push(const AVFrame& frame);
 
-  /// Everything pushed, in decoding order. Decode times are the sorted presentation times, and the last sample lasts
-  /// until `end`: so fragments join exactly, whatever the frame rate does, without an edit list.
+  /// Everything pushed, in decoding order, with the times of a fragment that lasts until `end`.
   result<std::vector<sample>> finish(std::int64_t end);
 
   /// For the init segment.
@@ -42,12 +41,12 @@ private:
   frame_ptr frame_ = make_frame();
   packet_ptr packet_ = make_packet();
   bool annex_b_ = false;
-  std::vector<std::int64_t> shown_; ///< presentation times as they were pushed
+  std::size_t pushed_ = 0;
   std::vector<sample> samples_;
 };
 
 /// The encoder that a wanted name stands for on this machine. `auto` is VideoToolbox where FFmpeg has it, else x264;
-/// one that does not open for all of the plan's video renditions gives way to x264, and `warning` says so.
+/// one that does not open for all of the plan's renditions that are encoded gives way to x264, and `warning` says so.
 struct encoder_choice {
   std::string name;
   std::string warning;

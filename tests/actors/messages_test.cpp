@@ -35,7 +35,7 @@ time_span sample() {
 
 template <>
 rendition_progress sample() {
-  return {"720p", 3, 7, {sample<segment_run>()}, {5, 6}};
+  return {"720p", 3, 7, {sample<segment_run>()}, {5, 6}, true};
 }
 
 template <>
@@ -172,7 +172,7 @@ source_ref sample() {
 
 template <>
 media::encode_settings sample() {
-  return {"libx264", "slow", 18.5, "salt"};
+  return {"libx264", "slow", 18.5, "salt", true};
 }
 
 template <>

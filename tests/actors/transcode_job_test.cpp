@@ -542,6 +542,24 @@ TEST_CASE_METHOD(job_fixture, "an encoder that opens and then fails is replaced,
     CHECK(x.rendition.ends_with("-0000cafe"));
 }
 
+TEST_CASE_METHOD(job_fixture, "pictures that can't be copied after all are encoded", "[transcode_job]") {
+  config.settings.copy_source = true;
+  encoder->analysis = [](const analyze_task& task) {
+    auto found = test::make_analysis(6);
+    if (task.settings.copy_source)
+      found.plan.renditions.front().encoder = media::copied;
+    return found;
+  };
+  encoder->fault = [this](const std::string&, std::uint32_t segment) -> std::optional<error> {
+    return segment == 3 && encoder->analyses == 1 ? std::optional{error{errc::encoder_failed, "no keyframe"}}
+                                                  : std::nullopt;
+  };
+  start();
+  advance(60s);
+  CHECK(only_end() == job_end::completed);
+  CHECK(encoder->analyses == 2);
+}
+
 // -- uploads --------------------------------------------------------------------------------------
 
 namespace {

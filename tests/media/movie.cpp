@@ -56,9 +56,9 @@ const track& movie::find(const std::string& name) const {
   return *found;
 }
 
-movie encode(byte_source& source) {
+movie encode(byte_source& source, const encode_settings& settings) {
   movie out;
-  auto analysis = analyze(source, {}, limit());
+  auto analysis = analyze(source, settings, limit());
   if (!analysis)
     FAIL(analysis.error().text);
   out.analysis = std::move(*analysis);
@@ -90,8 +90,8 @@ movie encode(const std::filesystem::path& clip) {
   return encode(**source);
 }
 
-void check_order_makes_no_difference(byte_source& source, const movie& made) {
-  const auto again = analyze(source, {}, limit());
+void check_order_makes_no_difference(byte_source& source, const movie& made, const encode_settings& settings) {
+  const auto again = analyze(source, settings, limit());
   REQUIRE(again);
   CHECK(again->plan == made.analysis.plan);
   CHECK(again->segments == made.analysis.segments);
@@ -241,15 +241,15 @@ void check_frames(const movie& made, const reference& expected) {
   }
 }
 
-movie check(const std::filesystem::path& clip, const reference& expected) {
+movie check(const std::filesystem::path& clip, const reference& expected, const encode_settings& settings) {
   INFO(clip.filename().string());
   const auto source = open_file(clip);
   REQUIRE(source);
-  auto made = encode(**source);
+  auto made = encode(**source, settings);
   check_fragments(made);
   if (made.analysis.plan.source.video)
     check_frames(made, expected);
-  check_order_makes_no_difference(**source, made);
+  check_order_makes_no_difference(**source, made, settings);
   return made;
 }
 

@@ -28,12 +28,13 @@ struct movie {
 };
 
 /// Analyzes and encodes all of it in order, by one encoder. Fails the test when that does.
-movie encode(vp::media::byte_source& source);
+movie encode(vp::media::byte_source& source, const vp::media::encode_settings& settings = {});
 movie encode(const std::filesystem::path& clip);
 
 /// Analyzes it again, encodes every other segment by a fresh encoder each, then all by one in a random order: nothing
 /// differs.
-void check_order_makes_no_difference(vp::media::byte_source& source, const movie& made);
+void check_order_makes_no_difference(vp::media::byte_source& source, const movie& made,
+                                     const vp::media::encode_settings& settings = {});
 
 /// Every fragment of every track: boxes, numbers, times that abut, an init segment that fits, and that it decodes
 /// alone.
@@ -51,7 +52,8 @@ reference look_at(const std::filesystem::path& clip, bool numbered);
 void check_frames(const movie& made, const reference& expected);
 
 /// All of the above.
-movie check(const std::filesystem::path& clip, const reference& expected);
+movie check(const std::filesystem::path& clip, const reference& expected,
+            const vp::media::encode_settings& settings = {});
 movie check(const std::filesystem::path& clip, bool numbered = true);
 
 } // namespace movie
