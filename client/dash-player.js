@@ -18,7 +18,7 @@ const WHILE_UNFINISHED = {
 };
 
 /** Plays a DASH manifest; the same promises as hls-player.js. */
-export function play(video, url, on, { at = 0, unfinished = false } = {}) {
+export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
   if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
     on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });
     return { select() {}, bandwidth: () => NaN, wake() {}, destroy() {} };
@@ -35,6 +35,12 @@ export function play(video, url, on, { at = 0, unfinished = false } = {}) {
     bitrate: bandwidth,
   });
 
+  player.on(events.MANIFEST_LOADED, ({ data }) => {
+    const sets = data?.Period?.flatMap((period) => period.AdaptationSet ?? []) ?? [];
+    const first = sets.flatMap((set) => set.Representation ?? []).find((one) => describe(one).name === soonest);
+    if (unfinished && first)
+      player.updateSettings({ streaming: { abr: { initialBitrate: { video: (1.2 * first.bandwidth) / 1000 } } } });
+  });
   player.on(events.STREAM_INITIALIZED, () => {
     const renditions = player.getRepresentationsByType('video').map(describe);
     hasVideo = renditions.length > 0;

@@ -21,12 +21,12 @@ const patiently = ({ default: policy }) => ({
  * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
  *
  * `unfinished`: of a video that is still being encoded. How long a fragment takes then says little of the network, so it begins
- * with a rendition that is soon made, and does not go below.
+ * with a rendition that is soon made, and does not go below. `soonest`: the name of one that need not be made; it begins there.
  *
  * Answers {select(id | null), bandwidth(), wake(), destroy()}: null as rendition is the player's own choice, and `wake` tells
  * that the server is there again.
  */
-export function play(video, url, on, { at = 0, unfinished = false } = {}) {
+export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
   if (!Hls.isSupported()) return playNatively(video, url, on, at);
 
   // Start level -1: a small fragment tells the bandwidth first, else the start would be the lowest rendition.
@@ -42,6 +42,8 @@ export function play(video, url, on, { at = 0, unfinished = false } = {}) {
   const describe = (level, id) => ({ id, name: rungName(level.url[0], level), ...pick(level) });
 
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
+    const first = hls.levels.findIndex((level) => describe(level).name === soonest);
+    if (unfinished && first >= 0) hls.startLevel = first;
     const renditions = hls.levels.map(describe).filter(({ height }) => height);
     on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
   });

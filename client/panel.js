@@ -17,7 +17,7 @@ const FIGURES = {
 export class Panel {
   #kind;
   #url = null;
-  #unfinished = false;
+  #how = {};
   #player = null;
   #renditions = [];
   #downloaded = 0;
@@ -57,15 +57,15 @@ export class Panel {
     ]);
   }
 
-  /** Loads and plays. `unfinished`: of a video that is still being encoded. */
-  start(url, poster, unfinished = false) {
+  /** Loads and plays; `how`: `{unfinished, soonest}` as the players' modules have it. */
+  start(url, poster, how = {}) {
     this.#url = url;
-    this.#unfinished = unfinished;
+    this.#how = how;
     this.#downloaded = 0;
     this.#segments.clear();
     this.#strip.replaceChildren(this.#head);
     if (poster) this.video.poster = poster;
-    this.element.classList.toggle('audio-only', !poster && !unfinished);
+    this.element.classList.toggle('audio-only', !poster && !how.unfinished);
     this.#open(0);
   }
 
@@ -104,7 +104,7 @@ export class Panel {
         segment: (segment) => this.#showSegment(segment),
         error: (problem) => this.#showError(problem),
       },
-      { at, unfinished: this.#unfinished },
+      { at, ...this.#how },
     );
   }
 

@@ -97,8 +97,9 @@ function start() {
   $('#stage').hidden = false;
   const poster = serverUrl(video.thumbnail_url);
   const unfinished = video.status !== 'completed';
-  panels[0].start(serverUrl(video.hls_url), poster, unfinished);
-  panels[1].start(serverUrl(video.dash_url), poster, unfinished);
+  const soonest = video.progress?.renditions.find(({ copied }) => copied)?.name ?? null;
+  panels[0].start(serverUrl(video.hls_url), poster, { unfinished, soonest });
+  panels[1].start(serverUrl(video.dash_url), poster, { unfinished, soonest });
 }
 
 function stop() {
