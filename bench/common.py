@@ -26,6 +26,15 @@ CRF = 21
 RUNGS = [(1920, 1080, 5000), (1280, 720, 3000), (854, 480, 1500), (640, 360, 800), (256, 144, 200)]
 
 
+def clip_2s(folder):
+    """The clip as a camera or a streaming program would write it: closed groups of 2 s, 6 Mb/s."""
+    made = pathlib.Path(folder) / "clip-2s.mp4"
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", "-i", CLIP, "-c:v", "libx264", "-preset", "veryfast", "-b:v",
+                    "6M", "-maxrate", "6M", "-bufsize", "12M", "-g", "48", "-keyint_min", "48", "-sc_threshold", "0",
+                    "-c:a", "copy", "-movflags", "+faststart", made], check=True)
+    return made
+
+
 def family(pid):
     """A process and all that come of it."""
     pids = [pid]

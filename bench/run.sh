@@ -7,7 +7,7 @@ cmake --preset release -DVIDPIPELINE_TESTS=ON --log-level=WARNING
 cmake --build --preset release
 # All of them run, also behind one whose limits are not kept.
 status=0
-for benchmark in transcode workers upload play_at_once serve queue scaling; do
+for benchmark in transcode copy workers upload play_at_once serve queue scaling; do
   echo "## $benchmark"
   python3 "bench/$benchmark.py" || status=1
   echo

@@ -58,9 +58,9 @@ def cascade_filter():
     return ";".join(parts)
 
 
-def ffmpeg(folder, graph, threads):
+def ffmpeg(folder, graph, threads, clip=CLIP):
     maps = [option for index in range(len(RUNGS)) for option in ("-map", f"[v{index}]")]
-    return cpu_of(["ffmpeg", "-nostdin", "-y", "-i", CLIP, "-filter_complex", graph, *maps, "-map", "0:a",
+    return cpu_of(["ffmpeg", "-nostdin", "-y", "-i", clip, "-filter_complex", graph, *maps, "-map", "0:a",
                    *encoder_options(threads), "-seg_duration", 4, "-use_template", 1, "-use_timeline", 1,
                    "-hls_playlist", 1, "-f", "dash", folder / "manifest.mpd"])
 

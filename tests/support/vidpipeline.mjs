@@ -237,10 +237,10 @@ export class Server {
 }
 
 /** Makes a clip with ffmpeg's test sources: a few seconds, small, with sound. */
-export async function makeClip(file, { seconds = 8, size = '640x360', rate = 25 } = {}) {
+export async function makeClip(file, { seconds = 8, size = '640x360', rate = 25, options = [] } = {}) {
   await run('ffmpeg', ['-v', 'error', '-y', '-f', 'lavfi', '-i', `testsrc2=size=${size}:rate=${rate}:duration=${seconds}`,
     '-f', 'lavfi', '-i', `sine=frequency=440:sample_rate=48000:duration=${seconds}`,
-    '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '60', '-c:a', 'aac', '-shortest', file]);
+    '-c:v', 'libx264', '-preset', 'ultrafast', '-g', '60', ...options, '-c:a', 'aac', '-shortest', file]);
   return readFile(file);
 }
 

@@ -72,6 +72,34 @@ test('a video plays from its header on, and what is waited for comes first', { t
   assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
 });
 
+test("an upload's own pictures are a rendition, and there first", { timeout: 240_000 }, async (t) => {
+  const file = path.join(await folderFor(t), 'clip.mp4');
+  const bytes = await makeClip(file, { seconds: 12, options: ['-b:v', '500k', '-maxrate', '500k', '-bufsize', '500k'] });
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const upload = await new Upload(server, bytes).begin();
+  await upload.sendHead();
+  const video = await upload.playable();
+  const [first] = await fragmentsOf(server, video, '360p');
+  assert.ok((await (await fetch(first)).arrayBuffer()).byteLength > 1000);
+  const { progress } = await server.video(upload.hash);
+  assert.deepEqual(progress.renditions.map(({ name, copied }) => [name, copied]), [['360p', true], ['144p', false], ['audio', false]]);
+  await upload.sendRest();
+  const ended = await server.ended(upload.hash);
+  assert.equal(ended.status, 'completed', ended.error);
+  await server.stop();
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+
+  const other = await folderFor(t);
+  const encoding = await Server.startFor(t, { data: other, options: ['--preset', 'ultrafast', '--copy-source', 'off'] });
+  const hash = await encoding.upload(bytes);
+  await encoding.ended(hash);
+  const top = 'media/360p/0.m4s';
+  const made = (await digests(path.join(data, 'uploads', upload.hash)))[top];
+  assert.notEqual((await digests(path.join(other, 'uploads', hash)))[top], made);
+  assert.ok(made);
+});
+
 test('whatever the order of its chunks, the files are the same', { timeout: 240_000 }, async (t) => {
   const bytes = await clipFor(t, 12);
   const data = await folderFor(t);
