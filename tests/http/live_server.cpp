@@ -97,7 +97,7 @@ claimed_job live_server::claim(const std::string& hash, const std::string& url) 
   return claimed;
 }
 
-caf::behavior live_server::scripted_jobs(caf::event_based_actor* self, std::shared_ptr<job_log> log) {
+caf::behavior live_server::scripted_jobs(caf::event_based_actor* self, const std::shared_ptr<job_log>& log) {
   return {
       [log](cancel_atom, const std::string& hash) -> caf::result<void> {
         const std::lock_guard lock{log->mutex};

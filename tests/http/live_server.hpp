@@ -69,7 +69,7 @@ private:
     std::vector<caf::response_promise> answers;
     bool granted = false;
   };
-  static caf::behavior scripted_jobs(caf::event_based_actor* self, std::shared_ptr<job_log> log);
+  static caf::behavior scripted_jobs(caf::event_based_actor* self, const std::shared_ptr<job_log>& log);
 
   /// The actors' system waits for them, so each is told.
   void end();

@@ -36,8 +36,7 @@ std::filesystem::path film(const std::string& name, int group, const std::string
                         group, more));
 }
 
-analysis analyzed(const std::filesystem::path& clip, const encode_settings& settings,
-                  arrival how = arrival::whole) {
+analysis analyzed(const std::filesystem::path& clip, const encode_settings& settings, arrival how = arrival::whole) {
   const auto source = open_file(clip);
   REQUIRE(source);
   auto made = analyze(**source, settings, interrupt(), how);
@@ -62,6 +61,7 @@ std::vector<bytes> packets(const std::filesystem::path& clip) {
 
 std::vector<double> starts(const analysis& of) {
   std::vector<double> seconds;
+  seconds.reserve(of.segments.size());
   for (const auto& cell : of.segments)
     seconds.push_back(static_cast<double>(cell.start) / of.plan.timescale);
   return seconds;
@@ -70,8 +70,9 @@ std::vector<double> starts(const analysis& of) {
 } // namespace
 
 TEST_CASE("a source's own pictures are its largest rendition, byte for byte", "[copy]") {
-  const auto [name, more] = GENERATE(table<std::string, std::string>(
-      {{"copy.mp4", ""}, {"copy-at-the-end.mov", "-movflags -faststart"}, {"copy-baseline.mp4", "-profile:v baseline"}}));
+  const auto [name, more] = GENERATE(table<std::string, std::string>({{"copy.mp4", ""},
+                                                                      {"copy-at-the-end.mov", "-movflags -faststart"},
+                                                                      {"copy-baseline.mp4", "-profile:v baseline"}}));
   const auto clip = film(name, 50, more);
   const auto made = movie::check(clip, movie::look_at(clip, true), copying());
   CHECK(made.largest().rendition.encoder == copied);
@@ -153,8 +154,8 @@ TEST_CASE("what can't be a rendition as it is, is encoded", "[copy]") {
 }
 
 TEST_CASE("a turned source is encoded", "[copy]") {
-  const auto clip = clips::make("copy-turned.mp4", fmt::format("-i '{}' -c copy -metadata:s:v rotate=90",
-                                                               film("copy.mp4", 50).string()));
+  const auto clip = clips::make("copy-turned.mp4",
+                                fmt::format("-i '{}' -c copy -metadata:s:v rotate=90", film("copy.mp4", 50).string()));
   REQUIRE(analyzed(clip, {}).plan.source.video->rotation != 0);
   CHECK_FALSE(copies(analyzed(clip, copying()).plan));
 }
