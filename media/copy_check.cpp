@@ -4,8 +4,6 @@
 #include "media/ladder.hpp"
 #include "media/packets.hpp"
 
-#include <algorithm>
-
 namespace vp::media {
 
 namespace {
@@ -29,8 +27,7 @@ bool is_plain_h264(const AVCodecParameters& parameters) {
 bool has_usual_colours(const AVCodecParameters& parameters) {
   const auto is = output_colour(parameters);
   const auto same = [](auto said, auto unspecified, auto made) { return said == unspecified || said == made; };
-  return parameters.color_range != AVCOL_RANGE_JPEG
-         && same(parameters.color_space, AVCOL_SPC_UNSPECIFIED, is.matrix)
+  return parameters.color_range != AVCOL_RANGE_JPEG && same(parameters.color_space, AVCOL_SPC_UNSPECIFIED, is.matrix)
          && same(parameters.color_primaries, AVCOL_PRI_UNSPECIFIED, is.primaries)
          && same(parameters.color_trc, AVCOL_TRC_UNSPECIFIED, is.transfer);
 }

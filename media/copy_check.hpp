@@ -8,9 +8,9 @@
 namespace vp::media {
 
 /// Finds out by the samples' times and flags whether the pictures of an MP4 or MOV can be its largest rendition as they
-/// are: H.264 of 8 bits and 4:2:0, progressive, upright, with square pixels, of the largest rung's size, in colours that
-/// are not converted; every group of pictures closed, and at most 4 s long. That keyframes are what they seem is looked
-/// at when they are copied.
+/// are: H.264 of 8 bits and 4:2:0, progressive, upright, with square pixels, of the largest rung's size, in colours
+/// that are not converted; every group of pictures closed, and at most 4 s long. That keyframes are what they seem is
+/// looked at when they are copied.
 class copy_check {
 public:
   /// Of a video that is known down to its first picture, which is shown at `first` (in the stream's time base).
@@ -18,6 +18,9 @@ public:
 
   /// The next sample, in decoding order.
   void add(const AVPacket& sample);
+
+  /// False once it can't, whatever comes.
+  bool possible() const noexcept { return possible_; }
 
   /// Whether it can, if its rate is fit for it; all samples were added.
   bool passed() const noexcept;

@@ -1,11 +1,8 @@
 #include "media/sample_times.hpp"
 
 #include "media/boxes.hpp"
+#include "media/fingerprint.hpp"
 #include "media/index_finder.hpp"
-
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <sodium.h>
 
 #include <algorithm>
 #include <cstring>
@@ -87,12 +84,6 @@ bool shrink(std::span<std::uint8_t> boxes, std::uint64_t place, std::size_t dept
   });
 }
 
-std::string digest_of(std::span<const std::uint8_t> bytes) {
-  std::array<unsigned char, crypto_generichash_BYTES_MIN> digest{};
-  crypto_generichash(digest.data(), digest.size(), bytes.data(), bytes.size(), nullptr, 0);
-  return fmt::format("{:02x}", fmt::join(digest, ""));
-}
-
 } // namespace
 
 sample_times read_sample_times(byte_source& source) {
@@ -113,13 +104,14 @@ sample_times read_sample_times(byte_source& source) {
   if (read_fully(source, 0, std::span(made).first(static_cast<std::size_t>(type_size))) != type_size
       || read_fully(source, index->begin, bytes) != size)
     return {};
-  auto digest = digest_of(bytes);
+  fingerprint digest;
+  digest.add(bytes);
   constexpr std::size_t header = 8;
   const auto place = made.size() + header;
   if (size <= header || big_endian(bytes.data(), 4) != size || !shrink(bytes.subspan(header), place))
     return {};
   made.insert(made.end(), {0, 0, 0, 0, 'm', 'd', 'a', 't'}); // to the end of the file
-  return {std::make_unique<padded_source>(std::move(made)), std::move(digest)};
+  return {std::make_unique<padded_source>(std::move(made)), digest.hex()};
 }
 
 } // namespace vp::media

@@ -4,6 +4,7 @@
 #include "media/audio_mixer.hpp"
 #include "media/container.hpp"
 #include "media/copy_check.hpp"
+#include "media/fingerprint.hpp"
 #include "media/grid.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
@@ -13,13 +14,9 @@
 #include "media/video_decoder.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
-#include <sodium.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <initializer_list>
 #include <new>
 #include <optional>
 #include <string_view>
@@ -37,51 +34,6 @@ constexpr rational usual_rates[] = {{24000, 1001}, {24, 1}, {25, 1},       {3000
 constexpr double rate_tolerance = 0.0004; // 24 and 23.976 are 0.001 apart
 constexpr double highest_rate = 240;
 constexpr double lowest_rate = 0.01;
-
-/// A digest of all that the decoders will be given.
-class fingerprint {
-public:
-  fingerprint() { crypto_generichash_init(&state_, nullptr, 0, size); }
-
-  void add(const AVStream& stream) {
-    const auto& p = *stream.codecpar;
-    const auto& layout = p.ch_layout;
-    add_numbers({stream.index, p.codec_id, p.codec_tag, p.format, p.bits_per_coded_sample, p.block_align, p.color_range,
-                 p.color_primaries, p.color_trc, p.color_space, p.sample_rate, layout.order, layout.nb_channels,
-                 layout.order == AV_CHANNEL_ORDER_NATIVE ? static_cast<std::int64_t>(layout.u.mask) : 0,
-                 p.extradata_size});
-    add_bytes(p.extradata, p.extradata_size);
-  }
-
-  void add(const AVPacket& packet) {
-    add_numbers({packet.stream_index, packet.pts, packet.duration, packet.size});
-    add_bytes(packet.data, packet.size);
-  }
-
-  void add(std::string_view text) {
-    add_bytes(reinterpret_cast<const std::uint8_t*>(text.data()), static_cast<int>(text.size()));
-  }
-
-  std::string hex() {
-    std::array<unsigned char, size> digest{};
-    crypto_generichash_final(&state_, digest.data(), digest.size());
-    return fmt::format("{:02x}", fmt::join(digest, ""));
-  }
-
-private:
-  static constexpr std::size_t size = crypto_generichash_BYTES_MIN;
-
-  void add_numbers(std::initializer_list<std::int64_t> numbers) {
-    crypto_generichash_update(&state_, reinterpret_cast<const unsigned char*>(numbers.begin()),
-                              numbers.size() * sizeof(std::int64_t));
-  }
-  void add_bytes(const std::uint8_t* data, int count) {
-    if (count > 0)
-      crypto_generichash_update(&state_, data, static_cast<std::size_t>(count));
-  }
-
-  crypto_generichash_state state_;
-};
 
 class scanner {
 public:
@@ -211,12 +163,20 @@ private:
       if (packet->pts != no_pts && packet->dts != no_pts)
         (is_video ? pictures_ : sound_).add(packet->pts, packet->dts);
       if (is_video && copying_)
-        copying_->add(*packet);
+        check_copying(*packet);
       if (!is_video)
         on_audio(*packet);
       else if (packet->pts != no_pts && !(packet->flags & AV_PKT_FLAG_DISCARD))
         add({packet->pts, packet->dts, packet->duration, (packet->flags & AV_PKT_FLAG_KEY) != 0});
     }
+  }
+
+  void check_copying(const AVPacket& sample) {
+    copying_->add(sample);
+    if (copying_->possible())
+      return;
+    copying_.reset(); // so there is nothing more to plan for it
+    keyed_planner_.reset();
   }
 
   grid_planner::tracks tracks(bool at_keyframes) const {

@@ -15,6 +15,17 @@ namespace vp::media {
 
 namespace {
 
+template <class T, class Open>
+result<void> open_once(std::unique_ptr<T>& it, Open open) {
+  if (it)
+    return {};
+  auto opened = open();
+  if (!opened)
+    return tl::unexpected(opened.error());
+  it = std::move(*opened);
+  return {};
+}
+
 class ladder_encoder final : public segment_encoder {
 public:
   ladder_encoder(byte_source& source, plan plan) : source_(source), plan_(std::move(plan)) {}
@@ -57,12 +68,8 @@ public:
 
 private:
   result<void> copy_video(const segment& cell, const interrupt& stop, std::vector<fragment>& into) {
-    if (!copier_) {
-      auto opened = video_copier::open(source_, plan_, stop);
-      if (!opened)
-        return tl::unexpected(opened.error());
-      copier_ = std::move(*opened);
-    }
+    if (auto done = open_once(copier_, [&] { return video_copier::open(source_, plan_, stop); }); !done)
+      return done;
     auto made = copier_->copy(cell, stop);
     if (!made)
       return tl::unexpected(made.error());
@@ -72,12 +79,8 @@ private:
 
   result<void> encode_video(const segment& cell, const std::vector<bool>& wanted, const interrupt& stop,
                             std::vector<fragment>& into) {
-    if (!video_) {
-      auto opened = video_segments::open(source_, plan_, stop);
-      if (!opened)
-        return tl::unexpected(opened.error());
-      video_ = std::move(*opened);
-    }
+    if (auto done = open_once(video_, [&] { return video_segments::open(source_, plan_, stop); }); !done)
+      return done;
     auto made = video_->encode(cell, wanted, stop);
     if (!made)
       return tl::unexpected(made.error());
@@ -86,12 +89,8 @@ private:
   }
 
   result<void> encode_audio(const segment& cell, const interrupt& stop, std::vector<fragment>& into) {
-    if (!audio_) {
-      auto opened = audio_encoder::open(source_, plan_);
-      if (!opened)
-        return tl::unexpected(opened.error());
-      audio_ = std::move(*opened);
-    }
+    if (auto done = open_once(audio_, [&] { return audio_encoder::open(source_, plan_); }); !done)
+      return done;
     auto made = audio_->encode(cell, stop);
     if (!made)
       return tl::unexpected(made.error());

@@ -1,5 +1,7 @@
 #include "media/video_copier.hpp"
 
+#include "media/plan_source.hpp"
+
 #include <fmt/format.h>
 
 #include <array>
@@ -22,15 +24,10 @@ video_copier::video_copier(const plan& plan, std::unique_ptr<demuxer> source)
 }
 
 result<std::unique_ptr<video_copier>> video_copier::open(byte_source& source, const plan& plan, const interrupt& stop) {
-  if (!plan.source.video)
-    return fail(errc::invalid_request, "the plan has no video");
-  auto opened = demuxer::open(source, stop);
+  auto opened = open_video(source, plan, stop);
   if (!opened)
     return tl::unexpected(opened.error());
-  const int index = plan.source.video->index;
-  const auto& format = (*opened)->format();
-  if (index < 0 || index >= static_cast<int>(format.nb_streams)
-      || format.streams[index]->codecpar->codec_id != AV_CODEC_ID_H264)
+  if ((*opened)->stream(plan.source.video->index).codecpar->codec_id != AV_CODEC_ID_H264)
     return fail(errc::invalid_request, "the plan is for another source");
   return std::unique_ptr<video_copier>(new video_copier(plan, std::move(*opened)));
 }

@@ -1,5 +1,7 @@
 #include "media/video_segments.hpp"
 
+#include "media/plan_source.hpp"
+
 #include <algorithm>
 
 namespace vp::media {
@@ -22,17 +24,11 @@ video_segments::video_segments(const plan& plan, std::unique_ptr<demuxer> source
 
 result<std::unique_ptr<video_segments>> video_segments::open(byte_source& source, const plan& plan,
                                                              const interrupt& stop) {
-  if (!plan.source.video)
-    return fail(errc::invalid_request, "the plan has no video");
-  auto opened = demuxer::open(source, stop);
+  auto opened = open_video(source, plan, stop);
   if (!opened)
     return tl::unexpected(opened.error());
   const int index = plan.source.video->index;
-  auto& format = (*opened)->format();
-  if (index < 0 || index >= static_cast<int>(format.nb_streams)
-      || format.streams[index]->codecpar->codec_type != AVMEDIA_TYPE_VIDEO)
-    return fail(errc::invalid_request, "the plan is for another source");
-  const auto to = output_colour(*format.streams[index]->codecpar);
+  const auto to = output_colour(*(*opened)->stream(index).codecpar);
   std::unique_ptr<video_segments> self(new video_segments(plan, std::move(*opened), to));
   auto reader = frame_reader::open(*self->source_, index, timeline(plan));
   if (!reader)
