@@ -413,8 +413,7 @@ void transcode_job_state::stop_segmenter() {
 void transcode_job_state::release_claim() {
   if (std::exchange(segmenter_stopped_, true))
     return;
-  const auto gives_back =
-      outcome_.end == job_end::put_back || outcome_.end == job_end::not_yet || outcome_.end == job_end::busy;
+  const auto gives_back = outcome_.end == job_end::put_back || outcome_.end == job_end::not_yet;
   if (!gives_back || !claim_) {
     tell_end();
     return;

@@ -96,10 +96,12 @@ function start() {
   playing = true;
   $('#stage').hidden = false;
   const poster = serverUrl(video.thumbnail_url);
-  const unfinished = video.status !== 'completed';
-  const soonest = video.progress?.renditions.find(({ copied }) => copied)?.name ?? null;
-  panels[0].start(serverUrl(video.hls_url), poster, { unfinished, soonest });
-  panels[1].start(serverUrl(video.dash_url), poster, { unfinished, soonest });
+  const how = {
+    unfinished: video.status !== 'completed',
+    soonest: video.progress?.renditions.find(({ copied }) => copied)?.name ?? null,
+  };
+  panels[0].start(serverUrl(video.hls_url), poster, how);
+  panels[1].start(serverUrl(video.dash_url), poster, how);
 }
 
 function stop() {
