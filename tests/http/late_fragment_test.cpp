@@ -6,10 +6,8 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <thread>
 
 using namespace vp::http;
-using namespace std::chrono_literals;
 
 namespace {
 
@@ -26,7 +24,13 @@ struct fixture {
     head.assign(styp.begin(), styp.end());
   }
 
-  void ask(client& from) { from.write(fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path)); }
+  /// Asks for the fragment, which is being made at the one; what comes of it at once.
+  std::string begin_to_watch(client& viewer) {
+    one.begin_work();
+    one.claim(hash, one.url());
+    viewer.write(fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", path));
+    return viewer.read_until(head);
+  }
 
   void make_fragment() {
     const auto file = std::filesystem::path{"uploads"} / hash / "media/360p-0123abcd/7.m4s";
@@ -37,12 +41,8 @@ struct fixture {
   /// The wishes at the one that works, once there are so many, or one is taken back.
   template <class Condition>
   std::vector<live_server::wish> wait_for_wishes(Condition enough) {
-    const auto end = std::chrono::steady_clock::now() + 20s;
-    while (!enough(one.wishes())) {
-      if (std::chrono::steady_clock::now() > end)
-        FAIL("the wishes have not come");
-      std::this_thread::sleep_for(5ms);
-    }
+    if (!live_server::wait_until([&] { return enough(one.wishes()); }))
+      FAIL("the wishes have not come");
     return one.wishes();
   }
 
@@ -66,11 +66,8 @@ bool taken_back(const std::vector<live_server::wish>& wishes) {
 } // namespace
 
 TEST_CASE_METHOD(fixture, "a fragment that is to come is answered at once, by any of two servers", "[late_fragment]") {
-  one.begin_work();
-  one.claim(hash, one.url());
   client viewer{GENERATE(true, false) ? one.port() : two.port()};
-  ask(viewer);
-  const auto begun = viewer.read_until(head);
+  const auto begun = begin_to_watch(viewer);
   CHECK(begun.starts_with("HTTP/1.1 200 "));
   CHECK(begun.find("Transfer-Encoding: chunked") != std::string::npos);
   const auto wishes = wait_for_wishes(any);
@@ -88,11 +85,8 @@ TEST_CASE_METHOD(fixture, "a fragment that is to come is answered at once, by an
 }
 
 TEST_CASE_METHOD(fixture, "a wish ends with its viewer, at any of two servers", "[late_fragment]") {
-  one.begin_work();
-  one.claim(hash, one.url());
   client viewer{GENERATE(true, false) ? one.port() : two.port()};
-  ask(viewer);
-  viewer.read_until(head);
+  begin_to_watch(viewer);
   wait_for_wishes(any);
   viewer.close();
   wait_for_wishes(taken_back);
@@ -109,11 +103,8 @@ TEST_CASE_METHOD(fixture, "viewers of another server are told apart", "[late_fra
 }
 
 TEST_CASE_METHOD(fixture, "a fragment that does not come after all is broken off", "[late_fragment]") {
-  one.begin_work();
-  one.claim(hash, one.url());
   client viewer{GENERATE(true, false) ? one.port() : two.port()};
-  ask(viewer);
-  viewer.read_until(head);
+  begin_to_watch(viewer);
   wait_for_wishes(any);
   one.grant_wishes(); // and nothing on the disk
   const auto end = viewer.read_to_end();

@@ -171,13 +171,7 @@ double live_server::connections() const {
 }
 
 bool live_server::wait_for_connections(std::size_t wanted) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-  while (connections() != static_cast<double>(wanted)) {
-    if (std::chrono::steady_clock::now() > end)
-      return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
+  return wait_until([&] { return connections() == static_cast<double>(wanted); });
 }
 
 } // namespace vp::http

@@ -17,6 +17,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace vp::http {
@@ -55,6 +56,17 @@ public:
   /// As a transcode job would end it.
   void complete(const std::string& hash);
   void stop(std::chrono::milliseconds grace) { server_->stop(grace); }
+  /// Waits until something is so, but not for ever.
+  template <class Condition>
+  static bool wait_until(Condition is_so) {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+    while (!is_so()) {
+      if (std::chrono::steady_clock::now() > end)
+        return false;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return true;
+  }
   /// Waits until so many connections are open.
   bool wait_for_connections(std::size_t wanted);
   double connections() const;
