@@ -260,7 +260,11 @@ TEST_CASE("what the group took away is told as lost", "[consumer]") {
   CHECK(one.values() == expected);
 }
 
-TEST_CASE("a consumer outlives its brokers' absence", "[consumer]") {
+namespace {
+
+/// Whether the consumer was told of its brokers' absence, and then outlived it.
+bool outlives_absence() {
+  constexpr auto soon = 3s; // before the group forgets it
   mock_cluster cluster;
   const auto settings = cluster.settings();
   send(settings, 0, 5);
@@ -268,14 +272,25 @@ TEST_CASE("a consumer outlives its brokers' absence", "[consumer]") {
   REQUIRE(one.until([&] { return one.records.size() == 5; }));
   cluster.down();
   one->commit({{0, 3}});
-  // librdkafka tells it most times, but not where a connection is just being made.
-  if (one.until([&] { return !one.errors.empty(); }, 5s))
-    CHECK(one.errors[0].code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
+  if (!one.until([&] { return !one.errors.empty(); }, soon))
+    return false;
+  CHECK(one.errors[0].code == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN);
   cluster.up();
   send(settings, 5, 5);
   REQUIRE(one.until([&] { return one.records.size() >= 10; }));
   CHECK(one.values() == numbers(0, 10));
   CHECK(one.until([&] { return committed(settings, 0) == 3; }));
+  return true;
+}
+
+} // namespace
+
+TEST_CASE("a consumer outlives its brokers' absence", "[consumer]") {
+  // librdkafka does not tell each time: seen 1 in 5.
+  auto told = false;
+  for (auto tries = 0; !told && tries < 5; ++tries)
+    told = outlives_absence();
+  REQUIRE(told);
 }
 
 TEST_CASE("closing has a limit where no broker is there", "[consumer]") {
