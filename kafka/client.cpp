@@ -2,24 +2,22 @@
 
 #include <algorithm>
 #include <array>
+#include <future>
 #include <string_view>
+#include <thread>
 #include <utility>
 
 namespace vp::kafka {
 
 namespace {
 
+constexpr std::chrono::seconds destroy_limit{2};
+
 /// Warnings of properties for the other kind of client, and of an experimental one that we chose.
 bool is_noise(std::string_view facility, std::string_view text) {
   return facility == "CONFWARN"
          && (text.find(" property and will be ignored by this ") != std::string_view::npos
              || text.find(" enable.gapless.guarantee is experimental") != std::string_view::npos);
-}
-
-void write_log(const rd_kafka_t* rk, int level, const char* facility, const char* text) {
-  const auto* log = static_cast<const log_callback*>(rd_kafka_opaque(rk));
-  if (log && *log && !is_noise(facility, text))
-    (*log)(level, std::string(facility) + ": " + text);
 }
 
 /// What concerns one connection: the next try, or another broker, may do. All of them down is a code of its own.
@@ -43,19 +41,48 @@ int remaining_ms(steady::time_point deadline) {
   return static_cast<int>(std::clamp<std::int64_t>(left, 0, 1'000'000'000));
 }
 
+void client::listener::hear(int level, const char* facility, const char* text) {
+  const std::lock_guard lock(mutex);
+  if (log && !is_noise(facility, text))
+    log(level, std::string(facility) + ": " + text);
+}
+
+/// librdkafka 2.0 at times waits for its own threads for ever, as when brokers have come back without their data. What
+/// is left of it then stays behind, and is heard of no more.
+void client::destroyer::operator()(rd_kafka_t* which) const {
+  std::promise<void> ended;
+  auto end = ended.get_future();
+  std::thread destroying([which, listener = told, ended = std::move(ended)]() mutable {
+    // Leaving a group is consumer::close()'s business.
+    rd_kafka_destroy_flags(which, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    ended.set_value();
+  });
+  if (end.wait_for(destroy_limit) == std::future_status::ready) {
+    destroying.join();
+    return;
+  }
+  destroying.detach();
+  const std::lock_guard lock(told->mutex);
+  told->log = {};
+}
+
 result<client> client::open(handle<rd_kafka_conf_t> conf, rd_kafka_type_t type, log_callback log) {
   client opened;
-  opened.log_ = std::make_unique<log_callback>(std::move(log));
-  rd_kafka_conf_set_opaque(conf.get(), opened.log_.get());
-  rd_kafka_conf_set_log_cb(conf.get(), write_log);
+  auto told = std::make_shared<listener>();
+  told->log = std::move(log);
+  rd_kafka_conf_set_opaque(conf.get(), told.get());
+  rd_kafka_conf_set_log_cb(conf.get(), [](const rd_kafka_t* rk, int level, const char* facility, const char* text) {
+    if (auto* const hears = static_cast<listener*>(rd_kafka_opaque(rk)))
+      hears->hear(level, facility, text);
+  });
   int events = RD_KAFKA_EVENT_ERROR;
   events |= type == RD_KAFKA_PRODUCER ? RD_KAFKA_EVENT_DR
                                       : RD_KAFKA_EVENT_FETCH | RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_OFFSET_COMMIT;
   rd_kafka_conf_set_events(conf.get(), events);
 
   std::array<char, 512> text{};
-  opened.handle_.reset(rd_kafka_new(type, conf.get(), text.data(), text.size()));
-  if (!opened.handle_)
+  opened.instance_ = {rd_kafka_new(type, conf.get(), text.data(), text.size()), {std::move(told)}};
+  if (!opened.instance_)
     return fail(RD_KAFKA_RESP_ERR__INVALID_ARG, text.data());
   static_cast<void>(conf.release()); // it belongs to the handle now
 

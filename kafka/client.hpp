@@ -5,6 +5,7 @@
 #include <chrono>
 #include <librdkafka/rdkafka.h>
 #include <memory>
+#include <mutex>
 #include <string>
 
 /// librdkafka's handles as C++ values. Only kafka/'s sources include this.
@@ -12,8 +13,6 @@ namespace vp::kafka {
 
 struct deleter {
   void operator()(rd_kafka_conf_t* p) const noexcept { rd_kafka_conf_destroy(p); }
-  // Leaving a group is consumer::close()'s business: it has a limit.
-  void operator()(rd_kafka_t* p) const noexcept { rd_kafka_destroy_flags(p, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE); }
   void operator()(rd_kafka_queue_t* p) const noexcept { rd_kafka_queue_destroy(p); }
   void operator()(rd_kafka_event_t* p) const noexcept { rd_kafka_event_destroy(p); }
   void operator()(rd_kafka_error_t* p) const noexcept { rd_kafka_error_destroy(p); }
@@ -39,12 +38,13 @@ int remaining_ms(steady::time_point deadline);
 /// See `check` for its errors.
 result<handle<rd_kafka_conf_t>> configure(const settings& settings);
 
-/// A producer or a consumer of librdkafka's. What happens comes as events, by poll(), on the calling thread.
+/// A producer or a consumer of librdkafka's. What happens comes as events, by poll(), on the calling thread; what it
+/// logs comes on its own threads, one call at a time. Its end takes two seconds at most.
 class client {
 public:
   static result<client> open(handle<rd_kafka_conf_t> conf, rd_kafka_type_t type, log_callback log);
 
-  rd_kafka_t* get() const { return handle_.get(); }
+  rd_kafka_t* get() const { return instance_.get(); }
 
   /// The next event, or none within `limit`.
   handle<rd_kafka_event_t> poll(std::chrono::milliseconds limit);
@@ -63,11 +63,22 @@ public:
   void answered() { trouble_.clear(); }
 
 private:
+  struct listener {
+    std::mutex mutex;
+    log_callback log; // none for what ended too slowly
+
+    void hear(int level, const char* facility, const char* text);
+  };
+  struct destroyer {
+    std::shared_ptr<listener> told; // librdkafka has its address
+
+    void operator()(rd_kafka_t* which) const;
+  };
+
   client() = default;
 
-  std::unique_ptr<log_callback> log_; // librdkafka has its address
-  handle<rd_kafka_t> handle_;
-  handle<rd_kafka_queue_t> queue_; // goes before its handle
+  std::unique_ptr<rd_kafka_t, destroyer> instance_;
+  handle<rd_kafka_queue_t> queue_; // goes before its instance
   std::string trouble_;            // with a broker
 };
 

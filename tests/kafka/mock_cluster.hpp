@@ -10,6 +10,7 @@
 #include <initializer_list>
 #include <librdkafka/rdkafka.h>
 #include <librdkafka/rdkafka_mock.h>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -71,7 +72,10 @@ public:
   void up() { REQUIRE(rd_kafka_mock_broker_set_up(cluster_, -1) == RD_KAFKA_RESP_ERR_NO_ERROR); }
 
 private:
-  handle<rd_kafka_t> host_;
+  struct destroyer {
+    void operator()(rd_kafka_t* p) const noexcept { rd_kafka_destroy(p); }
+  };
+  std::unique_ptr<rd_kafka_t, destroyer> host_;
   rd_kafka_mock_cluster_t* cluster_ = nullptr;
 };
 
