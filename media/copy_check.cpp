@@ -1,8 +1,8 @@
 #include "media/copy_check.hpp"
 
 #include "media/colour.hpp"
+#include "media/h264_parameters.hpp"
 #include "media/ladder.hpp"
-#include "media/packets.hpp"
 
 namespace vp::media {
 
@@ -45,7 +45,8 @@ copy_check::copy_check(const AVStream& stream, const video_stream& video, std::i
 }
 
 void copy_check::add(const AVPacket& sample) {
-  if (sample.pts == no_pts || sample.duration <= 0 || sample.flags & AV_PKT_FLAG_DISCARD)
+  if (sample.pts == no_pts || sample.duration <= 0 || sample.flags & AV_PKT_FLAG_DISCARD
+      || av_packet_get_side_data(&sample, AV_PKT_DATA_NEW_EXTRADATA, nullptr)) // other parameters from here on
     possible_ = false;
   const bool key = sample.flags & AV_PKT_FLAG_KEY;
   if (samples_ == 0)

@@ -1,6 +1,6 @@
 // The one thing that is looked up in H.264's parameter sets by hand.
 
-#include "media/packets.hpp"
+#include "media/h264_parameters.hpp"
 
 #include <algorithm>
 #include <array>
@@ -99,22 +99,34 @@ bool frames_only(std::span<const std::uint8_t> unit) {
 
 } // namespace
 
-bool has_whole_frames_only(const AVCodecParameters& parameters) {
-  const std::span data(parameters.extradata, static_cast<std::size_t>(std::max(0, parameters.extradata_size)));
-  if (data.size() < 7 || data[0] != 1)
-    return false;
-  const int sets = data[5] & 0x1f;
-  std::size_t at = 6;
-  for (int i = 0; i < sets; ++i) {
-    if (data.size() - at < 2)
-      return false;
-    const auto length = std::size_t{data[at]} << 8U | data[at + 1];
-    at += 2;
-    if (length > data.size() - at || !frames_only(data.subspan(at, length)))
-      return false;
-    at += length;
+std::optional<h264_parameter_sets> parameter_sets_of(const AVCodecParameters& parameters) {
+  const std::span<const std::uint8_t> data(parameters.extradata,
+                                           static_cast<std::size_t>(std::max(0, parameters.extradata_size)));
+  if (parameters.codec_id != AV_CODEC_ID_H264 || data.size() < 7 || data[0] != 1)
+    return std::nullopt;
+  h264_parameter_sets made;
+  made.length_size = static_cast<std::size_t>(data[4] & 3) + 1;
+  std::size_t at = 5;
+  for (auto [to, mask] : {std::pair{&made.sequence, 0x1f}, std::pair{&made.picture, 0xff}}) {
+    if (at == data.size())
+      return std::nullopt;
+    for (int left = data[at++] & mask; left > 0; --left) {
+      if (data.size() - at < 2)
+        return std::nullopt;
+      const auto length = std::size_t{data[at]} << 8U | data[at + 1];
+      at += 2;
+      if (length > data.size() - at)
+        return std::nullopt;
+      to->push_back(data.subspan(at, length));
+      at += length;
+    }
   }
-  return sets > 0;
+  return made;
+}
+
+bool has_whole_frames_only(const AVCodecParameters& parameters) {
+  const auto sets = parameter_sets_of(parameters);
+  return sets && !sets->sequence.empty() && std::all_of(sets->sequence.begin(), sets->sequence.end(), frames_only);
 }
 
 } // namespace vp::media

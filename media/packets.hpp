@@ -31,9 +31,4 @@ private:
   int open_field_ = 0; ///< the picture structure of a first field that waits for its second
 };
 
-/// Whether no picture of a H.264 stream is coded as two fields, which may then be packets of their own: by the
-/// parameter sets beside the stream (ISO/IEC 14496-15 section 5.3.3.1, ITU-T H.264 section 7.3.2.1.1). False where
-/// there are none.
-bool has_whole_frames_only(const AVCodecParameters& parameters);
-
 } // namespace vp::media

@@ -6,6 +6,7 @@
 #include "media/copy_check.hpp"
 #include "media/fingerprint.hpp"
 #include "media/grid.hpp"
+#include "media/h264_parameters.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
 #include "media/sample_bytes.hpp"
@@ -33,6 +34,7 @@ constexpr rational usual_rates[] = {{24000, 1001}, {24, 1}, {25, 1},       {3000
                                     {30, 1},       {50, 1}, {60000, 1001}, {60, 1}};
 constexpr double rate_tolerance = 0.0004; // 24 and 23.976 are 0.001 apart
 constexpr double highest_rate = 240;
+constexpr std::uint64_t largest_copied = std::uint64_t{32} << 20U; // of a segment, which is held in memory
 constexpr double lowest_rate = 0.01;
 
 class scanner {
@@ -283,14 +285,11 @@ private:
     made_.identity = identity_.hex();
     pictures_known_ = by_index_ && info.video && pictures_.locate(from_.stream(info.video->index));
     sound_known_ = by_index_ && info.audio && sound_.locate(from_.stream(info.audio->index));
-    const bool copies = can_copy();
-    if (copies)
-      planner_ = std::move(keyed_planner_);
-    planner_->finish();
-    made_.segments = planner_->take();
+    if (!plan_copy()) {
+      planner_->finish();
+      made_.segments = planner_->take();
+    }
     locate_bytes();
-    if (copies)
-      describe_copy();
     if (made_.segments.empty())
       return fail(errc::broken_media, "the file has no pictures and no sound");
     if (!info.audio)
@@ -324,12 +323,26 @@ private:
     return static_cast<double>(pictures_.total()) * 8 <= copying_->highest_rate() * seconds;
   }
 
-  void describe_copy() {
+  /// By the source's own keyframes, where its pictures can be a rendition as they are.
+  bool plan_copy() {
+    if (!can_copy())
+      return false;
+    keyed_planner_->finish();
+    auto cells = keyed_planner_->take();
     std::vector<std::int64_t> starts;
-    for (const auto& cell : made_.segments)
+    for (const auto& cell : cells)
       if (cell.frames > 0)
         starts.push_back(time_->pts(cell.start));
     const auto sizes = pictures_.totals(starts);
+    if (std::any_of(sizes.begin(), sizes.end(), [](auto size) { return size > largest_copied; }))
+      return false;
+    planner_ = std::move(keyed_planner_);
+    made_.segments = std::move(cells);
+    describe_copy(sizes);
+    return true;
+  }
+
+  void describe_copy(const std::vector<std::uint64_t>& sizes) {
     double peak = 0;
     for (std::size_t i = 0; i < sizes.size(); ++i) { // those with pictures come first
       const auto& cell = made_.segments[i];

@@ -19,7 +19,7 @@ tl::unexpected<error> not_as_told(std::string_view what) {
 
 video_copier::video_copier(const plan& plan, std::unique_ptr<demuxer> source)
     : rendition_(plan.renditions.front().id), stream_(plan.source.video->index), time_(plan),
-      source_(std::move(source)), inspector_(*source_->stream(stream_).codecpar) {
+      source_(std::move(source)), samples_(*source_->stream(stream_).codecpar) {
   source_->select(std::array{stream_});
 }
 
@@ -64,12 +64,13 @@ result<std::vector<sample>> video_copier::read(const segment& cell) {
       return not_as_told("some are missing");
     const bool key = packet_->flags & AV_PKT_FLAG_KEY;
     const auto shown = packet_->pts == no_pts ? INT64_MIN : time_.ticks(packet_->pts);
-    if (samples.empty() && (!key || shown < cell.start))
-      continue; // the seek went further back than it had to
-    if (key && !inspector_.is_closed_keyframe(*packet_))
-      return not_as_told("one that should stand for itself refers to others");
+    // Told with the first packet of others, which may be one that is not wanted.
     if (av_packet_get_side_data(packet_.get(), AV_PKT_DATA_NEW_EXTRADATA, nullptr))
       return not_as_told("they change their parameters on the way");
+    if (samples.empty() && (!key || shown < cell.start))
+      continue; // the seek went further back than it had to
+    if (const auto* fault = samples_.fault({packet_->data, static_cast<std::size_t>(packet_->size)}, key))
+      return not_as_told(fault);
     samples.push_back({{packet_->data, packet_->data + packet_->size}, shown, 0, 0, key});
   }
   return samples;

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "media/demuxer.hpp"
+#include "media/h264_samples.hpp"
 #include "media/mp4.hpp"
-#include "media/packets.hpp"
 #include "media/timeline.hpp"
 
 #include <memory>
@@ -30,7 +30,7 @@ private:
   int stream_;
   timeline time_;
   std::unique_ptr<demuxer> source_;
-  packet_inspector inspector_;
+  h264_samples samples_;
   packet_ptr packet_ = make_packet();
 };
 

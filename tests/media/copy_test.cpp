@@ -175,16 +175,42 @@ TEST_CASE("only what is copied costs no decoding", "[copy]") {
   CHECK((*encoder)->decoded_frames() == 0);
 }
 
-TEST_CASE("a keyframe that is none is found out when it is copied", "[copy]") {
-  auto content = clips::read_file(film("copy.mp4", 50));
-  const auto key = packets(film("copy.mp4", 50))[50];
-  const auto at = std::search(content.begin(), content.end(), key.begin(), key.end());
-  REQUIRE(at != content.end());
-  // Of an IDR picture (NAL unit type 5) a slice of another one (1).
-  auto unit = at;
-  for (; (unit[4] & 0x1f) != 5; unit += 4 + (unit[0] << 24 | unit[1] << 16 | unit[2] << 8 | unit[3]))
-    REQUIRE(unit < at + static_cast<std::ptrdiff_t>(key.size()));
-  unit[4] = static_cast<unsigned char>((unit[4] & 0xe0) | 1);
+TEST_CASE("parameter sets within samples may be those beside the stream", "[copy]") {
+  const auto clip = film("copy-in-band.mp4", 50, "-bsf:v dump_extra");
+  const auto key = packets(clip)[50];
+  REQUIRE((key[4] & 0x1f) == 7);
+  const auto made = movie::check(clip, movie::look_at(clip, true), copying());
+  CHECK(made.largest().rendition.encoder == copied);
+}
+
+TEST_CASE("pictures that are not what the index says are found out when they are copied", "[copy]") {
+  struct kind {
+    const char* what;
+    std::size_t packet;
+    int unit;          ///< the type of the NAL unit that is changed
+    std::ptrdiff_t at; ///< of its bytes, the length's four included
+    unsigned char to;
+    const char* told;
+  };
+  const auto it = GENERATE(values<kind>({
+      {"a keyframe that is none", 50, 5, 4, 0x61, "at other times"},
+      {"a unit without an end", 60, 1, 1, 0xff, "damaged"},
+      {"a unit that ends before its sample", 60, 1, 3, 1, "damaged"},
+      {"nothing but remarks", 60, 1, 4, 6, "damaged"},
+      {"another parameter set", 50, 7, 9, 0xff, "parameters"},
+      {"a slice in parts", 60, 1, 4, 2, "parts"},
+  }));
+  CAPTURE(it.what);
+  const auto clip = film("copy-in-band.mp4", 50, "-bsf:v dump_extra");
+  auto content = clips::read_file(clip);
+  const auto sample = packets(clip)[it.packet];
+  auto unit = std::search(content.begin(), content.end(), sample.begin(), sample.end());
+  REQUIRE(unit != content.end());
+  const auto end = unit + static_cast<std::ptrdiff_t>(sample.size());
+  for (; (unit[4] & 0x1f) != it.unit; unit += 4 + (unit[0] << 24 | unit[1] << 16 | unit[2] << 8 | unit[3]))
+    REQUIRE(unit < end);
+  REQUIRE(unit[it.at] != it.to);
+  unit[it.at] = it.to;
   clips::memory_source source{content};
   const auto of = analyze(source, copying(), interrupt());
   REQUIRE(of);
@@ -196,4 +222,19 @@ TEST_CASE("a keyframe that is none is found out when it is copied", "[copy]") {
   const auto refused = (*encoder)->encode(of->segments[1], largest, interrupt());
   REQUIRE_FALSE(refused);
   CHECK(refused.error().code == vp::errc::encoder_failed);
+  CHECK_THAT(refused.error().text, Catch::Contains(it.told));
+}
+
+TEST_CASE("a segment that takes tens of megabytes is encoded", "[copy]") {
+  const auto burst = [](int frames) {
+    return clips::make(fmt::format("copy-burst-{}.mp4", frames),
+                       fmt::format("-f lavfi -i \"color=gray:s=1920x1080:r=8:d=64,"
+                                   "noise=alls=100:allf=t:enable='between(n,160,{})'\" "
+                                   "-c:v libx264 -preset ultrafast -profile:v high -pix_fmt yuv420p -g 16 -qp 4",
+                                   160 + frames - 1));
+  };
+  const auto large = burst(9);
+  CHECK(std::filesystem::file_size(large) < std::size_t{64} * 7'500'000 / 8); // at a rate that is no reason
+  CHECK_FALSE(copies(analyzed(large, copying()).plan));
+  CHECK(copies(analyzed(burst(5), copying()).plan));
 }
