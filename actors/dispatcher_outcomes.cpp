@@ -20,6 +20,7 @@ bool is_verdict(errc code) {
   switch (code) {
   case errc::unsupported_media:
   case errc::broken_media:
+  case errc::not_copyable:
   case errc::too_large:
   case errc::incomplete:
   case errc::invalid_request:

@@ -10,8 +10,7 @@
 namespace vp {
 
 order::order(job_order what)
-    : what_(std::move(what)), entries_(what_.cells.size()),
-      videos_(renditions_of(what_.plan, media::media_kind::video)) {
+    : what_(std::move(what)), entries_(what_.cells.size()), decoded_(decoded_renditions(what_.plan)) {
   wish({});
   for (std::size_t i = 0; i < entries_.size(); ++i)
     change(i, [&](entry& x) {
@@ -152,7 +151,7 @@ void order::started(const part& what, encoder_id encoder) {
     x.running |= what.renditions;
   });
   ++running_;
-  if ((what.renditions & videos_) != 0)
+  if ((what.renditions & decoded_) != 0)
     stands_[encoder] = cell(what.index).number + 1;
   known_.insert(encoder);
 }

@@ -126,7 +126,7 @@ private:
   job_order what_;
   std::vector<entry> entries_;                 ///< in step with `what_.cells`
   std::vector<cell_part> wishes_;              ///< and what the order wants first
-  rendition_bits videos_ = 0;                  ///< the renditions that need a decoder for pictures
+  rendition_bits decoded_ = 0;                 ///< the renditions that need a decoder for pictures
   std::map<encoder_id, std::uint32_t> stands_; ///< the segment number at which each decoder stands
   std::set<encoder_id> known_;                 ///< have been here
   std::size_t waiting_ = 0;

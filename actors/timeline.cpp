@@ -35,6 +35,12 @@ rendition_bits renditions_of(const media::plan& plan, media::media_kind kind) {
   return bits_where(plan, [&](const auto& rendition) { return rendition.kind == kind; });
 }
 
+rendition_bits decoded_renditions(const media::plan& plan) {
+  return bits_where(plan, [](const auto& rendition) {
+    return rendition.kind == media::media_kind::video && rendition.encoder != media::copied;
+  });
+}
+
 rendition_bits starting_rendition(const media::plan& plan) {
   constexpr int enough = 360;
   if (media::copies(plan))

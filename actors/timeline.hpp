@@ -19,6 +19,9 @@ rendition_bits renditions_in(const media::plan& plan, const media::segment& cell
 /// The renditions of this kind.
 rendition_bits renditions_of(const media::plan& plan, media::media_kind kind);
 
+/// The ones made of decoded pictures.
+rendition_bits decoded_renditions(const media::plan& plan);
+
 /// The video rendition that is there soonest, or where all are encoded that a player may begin with before it knows its
 /// bandwidth: the one that is copied, else the smallest of at least 360 lines, or the largest; 0 where there is none.
 rendition_bits starting_rendition(const media::plan& plan);

@@ -4,6 +4,7 @@
 #include "actors/time_to_read.hpp"
 #include "actors/timeline.hpp"
 #include "media/analyze.hpp"
+#include "media/ladder.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -144,7 +145,7 @@ void transcode_job_state::find_out_why_not(const std::string& reason) {
 
 void transcode_job_state::claimed(claimed_job& job) {
   claim_ = job.claim;
-  whole_ = counted_ = !config_.upload;
+  whole_ = claimed_whole_ = !config_.upload;
   has_poster_ = job.video.has_poster;
   // No number of an earlier job's: who has one may still take it back.
   last_wish_ = job.claim.epoch << 20U;
@@ -320,22 +321,27 @@ void transcode_job_state::handle_stored(std::uint32_t number, rendition_bits whi
 }
 
 void transcode_job_state::give_up_segment(std::uint32_t number, const error& why) {
-  auto uses = [](const auto& rendition) {
-    return rendition.kind == media::media_kind::video && rendition.encoder != fallback_encoder;
+  auto uses_another = [](const auto& rendition) {
+    return rendition.kind == media::media_kind::video && rendition.encoder != media::copied
+           && rendition.encoder != fallback_encoder;
   };
-  if (why.code == errc::encoder_failed && std::any_of(plan_.renditions.begin(), plan_.renditions.end(), uses))
-    fall_back(why.text);
-  else
+  if (why.code == errc::not_copyable && media::copies(plan_)) {
+    config_.settings.copy_source = false;
+    begin_again(why.text);
+  } else if (why.code == errc::encoder_failed
+             && std::any_of(plan_.renditions.begin(), plan_.renditions.end(), uses_another)) {
+    config_.settings.encoder = fallback_encoder;
+    begin_again(fmt::format("{}; with {} now", why.text, fallback_encoder));
+  } else {
     fail_video(fmt::format("Segment {} can't be encoded: {}", number, why.text));
+  }
 }
 
 /// The encoder opened and does not do it after all, or the source's own pictures are no rendition. Another one's
 /// segments would not fit between those that are there: everything is planned again, and the renditions get other ids.
-void transcode_job_state::fall_back(const std::string& reason) {
-  spdlog::warn("{}: {}; beginning again with {}", config_.video_hash, reason, fallback_encoder);
+void transcode_job_state::begin_again(const std::string& reason) {
+  spdlog::warn("{}: beginning again: {}", config_.video_hash, reason);
   stage_ = stage::analyzing;
-  config_.settings.encoder = fallback_encoder;
-  config_.settings.copy_source = false;
   ++plan_number_;
   cells_.clear();
   stored_.clear();
@@ -351,7 +357,7 @@ void transcode_job_state::fall_back(const std::string& reason) {
 }
 
 void transcode_job_state::package_if_done() {
-  if (unfinished_ > 0 || !counted_ || stage_ != stage::encoding)
+  if (unfinished_ > 0 || !claimed_whole_ || stage_ != stage::encoding)
     return;
   stage_ = stage::packaging;
   publish();
@@ -371,7 +377,7 @@ void transcode_job_state::package_if_done() {
 void transcode_job_state::fail_video(const std::string& reason) {
   if (stage_ == stage::ending || stage_ == stage::failing)
     return;
-  if (!counted_) {
+  if (!claimed_whole_) {
     // What there is of an upload is no ground for a verdict.
     end(job_end::not_yet, reason);
     return;

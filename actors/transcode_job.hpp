@@ -58,7 +58,7 @@ using transcode_job_impl = transcode_job_actor::extend<caf::reacts_to<retry_atom
 /// its listener, and takes its segmenter with it. An end without that message is a defect.
 ///
 /// The job of an upload does the same with what has arrived, and claims the video once more when it is whole: only from
-/// then on is it a start that counts, can the video fail or complete. What viewers wait for is encoded first.
+/// then on can the video fail or complete. What viewers wait for is encoded first.
 ///
 /// Each write to the catalog names the claim. The first `stale` ends the job without a word: somebody else has it now.
 class transcode_job_state {
@@ -106,7 +106,7 @@ private:
   void handle_result(const segment_result& what);
   void handle_stored(std::uint32_t number, rendition_bits which, const std::vector<stored_fragment>& fragments);
   void give_up_segment(std::uint32_t number, const error& why);
-  void fall_back(const std::string& reason);
+  void begin_again(const std::string& reason);
   void package_if_done();
   void fail_video(const std::string& reason);
 
@@ -151,8 +151,8 @@ private:
   std::vector<cell_part> running_;
   std::size_t unfinished_ = 0; ///< cells that are not stored
 
-  bool whole_ = false;   ///< nothing of the source is still to come
-  bool counted_ = false; ///< the claim is that of a start
+  bool whole_ = false;         ///< nothing of the source is still to come
+  bool claimed_whole_ = false; ///< the claim is that of a whole video
   bool has_poster_ = false;
   std::vector<media::byte_range> present_; ///< of the source
   clock::time_point moved_{};              ///< when anything last came or was stored

@@ -48,7 +48,7 @@ void transcode_job_state::become_whole() {
     if (stage_ == stage::ending)
       return;
     if (answer) {
-      counted_ = true;
+      claimed_whole_ = true;
       claim_ = answer->claim; // another one where the first had expired
       package_if_done();
     } else if (answer.error().code == errc::conflict) {

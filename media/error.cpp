@@ -20,6 +20,8 @@ const char* to_string(errc code) noexcept {
     return "broken_media";
   case errc::encoder_failed:
     return "encoder_failed";
+  case errc::not_copyable:
+    return "not_copyable";
   case errc::crashed:
     return "crashed";
   case errc::disk_full:

@@ -18,6 +18,7 @@ enum class errc : std::uint8_t {
   unsupported_media, ///< a source that this server will not or cannot decode
   broken_media,      ///< a source that is damaged beyond use
   encoder_failed,    ///< an encoder, filter or muxer gave up; another try may work
+  not_copyable,      ///< the source's own pictures are no rendition after all: encode them
   crashed,           ///< the encoder's process ended by its own doing while it worked on this
   disk_full,         ///< no space left
   io_failed,         ///< the disk or the database failed

@@ -80,7 +80,8 @@ struct source_info {
   friend bool operator==(const source_info&, const source_info&) = default;
 };
 
-/// One cell of the timeline: 2 s, 2 s, then 4 s each, cut where frames are.
+/// One cell of the timeline: 2 s, 2 s, then 4 s each, cut where frames are; with a copied rendition, at the first of
+/// the source's keyframes from these times on.
 ///
 /// Video ticks are those of `plan::timescale`, counted from the container's start time. A cell holds every frame with
 /// `start <= pts < end`, and `end` is the next cell's first frame, so that fragments abut exactly whatever the frame

@@ -12,7 +12,7 @@ namespace vp::media {
 namespace {
 
 tl::unexpected<error> not_as_told(std::string_view what) {
-  return fail(errc::encoder_failed, fmt::format("the source's own pictures can't be used: {}", what));
+  return fail(errc::not_copyable, fmt::format("the source's own pictures can't be used: {}", what));
 }
 
 } // namespace

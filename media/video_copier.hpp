@@ -17,7 +17,7 @@ public:
   /// `source` must outlive it.
   static result<std::unique_ptr<video_copier>> open(byte_source& source, const plan& plan, const interrupt& stop);
 
-  /// The fragment of `cell`, which has frames. `encoder_failed` where the pictures are not what the index says, so that
+  /// The fragment of `cell`, which has frames. `not_copyable` where the pictures are not what the index says, so that
   /// they have to be encoded after all.
   result<fragment> copy(const segment& cell, const interrupt& stop);
 

@@ -186,6 +186,16 @@ TEST_CASE("audio leaves the decoder of pictures where it stands", "[order]") {
   CHECK(next(x, anna, true) == 1);
 }
 
+TEST_CASE("copied pictures leave the decoder where it stands", "[order]") {
+  auto what = test::make_order(test::hash_of('a'), 9);
+  what.plan.renditions.front().encoder = media::copied;
+  order x{std::move(what)};
+  CHECK(step(x, anna) == 0);
+  x.started({6, 0b001}, anna);
+  x.encoded({6, 0b001});
+  CHECK(next(x, anna, false) == 1);
+}
+
 TEST_CASE("a part that was lost waits with the rest of its segment", "[order]") {
   order x{test::make_order(test::hash_of('a'), 3)};
   x.started({1, 0b001}, anna);

@@ -544,14 +544,16 @@ TEST_CASE_METHOD(job_fixture, "an encoder that opens and then fails is replaced,
 
 TEST_CASE_METHOD(job_fixture, "pictures that can't be copied after all are encoded", "[transcode_job]") {
   config.settings.copy_source = true;
+  config.settings.encoder = "h264_videotoolbox";
   encoder->analysis = [](const analyze_task& task) {
+    CHECK(task.settings.encoder == "h264_videotoolbox"); // which is not at fault
     auto found = test::make_analysis(6);
     if (task.settings.copy_source)
       found.plan.renditions.front().encoder = media::copied;
     return found;
   };
   encoder->fault = [this](const std::string&, std::uint32_t segment) -> std::optional<error> {
-    return segment == 3 && encoder->analyses == 1 ? std::optional{error{errc::encoder_failed, "no keyframe"}}
+    return segment == 3 && encoder->analyses == 1 ? std::optional{error{errc::not_copyable, "no keyframe"}}
                                                   : std::nullopt;
   };
   start();

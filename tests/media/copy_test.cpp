@@ -221,7 +221,7 @@ TEST_CASE("pictures that are not what the index says are found out when they are
   CHECK((*encoder)->encode(of->segments[0], largest, interrupt()));
   const auto refused = (*encoder)->encode(of->segments[1], largest, interrupt());
   REQUIRE_FALSE(refused);
-  CHECK(refused.error().code == vp::errc::encoder_failed);
+  CHECK(refused.error().code == vp::errc::not_copyable);
   CHECK_THAT(refused.error().text, Catch::Contains(it.told));
 }
 
