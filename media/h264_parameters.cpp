@@ -1,10 +1,9 @@
-// The one thing that is looked up in H.264's parameter sets by hand.
-
 #include "media/h264_parameters.hpp"
 
 #include <algorithm>
 #include <array>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace vp::media {
