@@ -7,12 +7,24 @@ export const library = `hls.js ${Hls.version}`;
 const MODEST = 1_100_000; // bits/s: enough for 360 lines
 const STALLS = [Hls.ErrorDetails.BUFFER_STALLED_ERROR, Hls.ErrorDetails.BUFFER_NUDGE_ON_STALL];
 const POLICIES = ['manifestLoadPolicy', 'playlistLoadPolicy', 'fragLoadPolicy'];
+const PAUSE = { retryDelayMs: 1000, maxRetryDelayMs: 1000 }; // what the server's Retry-After says
+const LATER = [0, 503]; // no answer: the server is away for a while; 503: it has too much to do
+const LOADING = /Load(Error|TimeOut)$/;
 
-/** hls.js takes a request without an answer for a refused one; here the server may just be away for a while. */
-const patiently = ({ default: policy }) => ({
+/** hls.js gives up after some tries, and at once where it has no answer. Here what is not there yet is worth waiting for. */
+const patiently = ({ default: { errorRetry, timeoutRetry, ...policy } }) => ({
   default: {
     ...policy,
-    errorRetry: { ...policy.errorRetry, shouldRetry: (_, count, timeout, answer, retry) => retry || answer?.code === 0 },
+    timeoutRetry: { ...timeoutRetry, ...PAUSE, maxNumRetry: Infinity },
+    errorRetry: {
+      ...errorRetry,
+      ...PAUSE,
+      shouldRetry(settings, count, timeout, answer, retry) {
+        const later = LATER.includes(answer?.code);
+        settings.maxNumRetry = later ? Infinity : errorRetry.maxNumRetry; // It is looked at again right behind.
+        return later || (retry && count < errorRetry.maxNumRetry);
+      },
+    },
   },
 });
 
@@ -64,6 +76,8 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     if (details === Hls.ErrorDetails.INTERNAL_ABORTED) return;
     // It waits for a fragment or for the decoder, as anybody can see.
     if (STALLS.includes(details) && !fatal) return;
+    // It asks again.
+    if (LOADING.test(details) && !fatal) return;
     if (fatal && type === Hls.ErrorTypes.MEDIA_ERROR && recovered++ < 2) {
       hls.recoverMediaError();
       on.error({ fatal: false, text: `Recovering from ${details}.` });

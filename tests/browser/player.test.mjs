@@ -197,6 +197,17 @@ test('players that lost the server go on when it is back, in the chosen renditio
   }
 });
 
+test('a server that is busy is asked again until it has time, and nothing of it is an error', { timeout: 300_000 }, async (t) => {
+  const network = await Network.startFor(t, server);
+  network.busy = true;
+  const page = await openPage(await browserFor(t), `${network.url}/streaming.html?v=${film}`);
+  // More often than hls.js asks of itself.
+  await until(() => network.refused >= 60, 120_000, 'the players to insist');
+  network.busy = false;
+  for (const kind of KINDS) await plays(page, kind, 1);
+  await assertNoErrors(page);
+});
+
 test('what is not there is said', { timeout: 300_000 }, async (t) => {
   const context = await browserFor(t);
   const unknown = await openPage(context, `${server.url}/streaming.html?v=${'0'.repeat(64)}`);

@@ -23,6 +23,9 @@ export class Network {
   /** Requests of each kind at once: now, and at most so far. */
   now = { upload: 0, events: 0, fragment: 0 };
   most = { upload: 0, events: 0, fragment: 0 };
+  /** Whether the server has too much to do for fragments, and how often it has said so. */
+  busy = false;
+  refused = 0;
   /** Chunk uploads that the server acknowledged, as `hash/index`, in order. */
   acknowledged = [];
 
@@ -59,6 +62,12 @@ export class Network {
     response.once('close', () => {
       if (kind) this.now[kind] -= 1;
     });
+
+    if (kind === 'fragment' && this.busy) {
+      this.refused += 1;
+      response.writeHead(503, { 'Retry-After': '1' }).end();
+      return;
+    }
 
     const onward = http.request(this.server.url + request.url, {
       method: request.method,
