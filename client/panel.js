@@ -79,6 +79,7 @@ export class Panel {
   stop() {
     this.#player?.destroy();
     this.#player = null;
+    this.#failed = false;
   }
 
   /** Takes a new player, at the place where the old one gave up. */

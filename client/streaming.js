@@ -87,8 +87,9 @@ function show(now) {
     if (!job.element.isConnected) $('#progress').replaceChildren(job.element);
   }
   matrix.show(video);
-  // Long before it is completed: what is not there yet comes when it is asked for.
+  // Long before it is completed: what is not there yet comes when it is asked for. A video that fails after all has none.
   if (video.hls_url) start();
+  else stop();
 }
 
 function start() {

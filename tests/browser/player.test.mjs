@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test';
 
 import { at, browserFor, KINDS, makeLargeClip, openPage, picture, plays, scrollsSideways, video } from '../support/browser.mjs';
 import { Network } from '../support/network.mjs';
-import { clip, folderFor, makeClip, run, Server, temporaryFolder, until } from '../support/vidpipeline.mjs';
+import { clip, failpoints, folderFor, makeClip, run, Server, temporaryFolder, until } from '../support/vidpipeline.mjs';
 
 // The film clip takes a while: one server has it for all tests.
 let server;
@@ -206,6 +206,26 @@ test('a server that is busy is asked again until it has time, and nothing of it 
   network.busy = false;
   for (const kind of KINDS) await plays(page, kind, 1);
   await assertNoErrors(page);
+});
+
+test('a video that fails while it is watched leaves its words, and no players', { timeout: 300_000 }, async (t) => {
+  const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 60, size: '1280x720' });
+  const data = await folderFor(t);
+  const calm = await Server.start({ data, options: ['--workers', '0'] });
+  const hash = await calm.upload(bytes, { title: 'doomed', finalize: false });
+  await calm.stop();
+  const doomed = await Server.startFor(t, {
+    data,
+    binary: failpoints,
+    options: ['--workers', '1'],
+    environment: { VIDPIPELINE_TEST_MISDEEDS: `encode/${hash}/12=crash` },
+  });
+  const page = await openPage(await browserFor(t), `${doomed.url}/streaming.html?v=${hash}`);
+  await doomed.finalize(hash);
+  for (const kind of KINDS) await plays(page, kind, 0.1);
+  await page.getByTestId('error').getByText('SIGSEGV').waitFor();
+  await page.getByTestId('stage').waitFor({ state: 'hidden' });
+  for (const kind of KINDS) assert.equal(await video(page, kind).evaluate(({ readyState }) => readyState), 0);
 });
 
 test('what is not there is said', { timeout: 300_000 }, async (t) => {
