@@ -16,17 +16,22 @@ const WHILE_UNFINISHED = {
     rules: { abandonRequestsRule: { active: false } },
   },
 };
+const WHEN_COMPLETE = {
+  fragmentRequestTimeout: 20_000,
+  abr: { minBitrate: { video: -1 }, rules: { abandonRequestsRule: { active: true } } },
+};
 
 /** Plays a DASH manifest; the same promises as hls-player.js. */
 export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
   if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
     on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });
-    return { select() {}, bandwidth: () => NaN, wake() {}, destroy() {} };
+    return { select() {}, bandwidth: () => NaN, complete() {}, wake() {}, destroy() {} };
   }
 
   const player = MediaPlayer().create();
   const events = MediaPlayer.events;
   let hasVideo = false;
+  let least = unfinished ? MODEST : -1;
   const describe = ({ id, width, height, bandwidth }) => ({
     id,
     name: rungName(id, { width, height }),
@@ -42,7 +47,7 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
       player.updateSettings({ streaming: { abr: { initialBitrate: { video: (1.2 * first.bandwidth) / 1000 } } } });
   });
   player.on(events.STREAM_INITIALIZED, () => {
-    const renditions = player.getRepresentationsByType('video').map(describe);
+    const renditions = player.getRepresentationsByTypeUnfiltered('video').map(describe);
     hasVideo = renditions.length > 0;
     on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
   });
@@ -71,11 +76,17 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
 
   return {
     select(id) {
-      player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: id === null } } } });
+      const itself = id === null;
+      const minBitrate = { video: itself ? least : -1 }; // It refuses what lies below.
+      player.updateSettings({ streaming: { abr: { autoSwitchBitrate: { video: itself }, minBitrate } } });
       // At once, not when what is in the buffer has been played.
-      if (id !== null) player.setRepresentationForTypeById('video', id, true);
+      if (!itself) player.setRepresentationForTypeById('video', id, true);
     },
     bandwidth: () => player.getAverageThroughput(hasVideo ? 'video' : 'audio') * 1000,
+    complete() {
+      least = -1;
+      player.updateSettings({ streaming: WHEN_COMPLETE });
+    },
     wake() {}, // It asks every second.
     destroy: () => player.destroy(),
   };

@@ -33,10 +33,11 @@ const patiently = ({ default: { errorRetry, timeoutRetry, ...policy } }) => ({
  * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
  *
  * `unfinished`: of a video that is still being encoded. How long a fragment takes then says little of the network, so it begins
- * with a rendition that is soon made, and does not go below. `soonest`: the name of one that need not be made; it begins there.
+ * with a rendition that is soon made, and does not go below, until it is told that the video is complete. `soonest`: the name
+ * of one that need not be made; it begins there.
  *
- * Answers {select(id | null), bandwidth(), wake(), destroy()}: null as rendition is the player's own choice, and `wake` tells
- * that the server is there again.
+ * Answers {select(id | null), bandwidth(), complete(), wake(), destroy()}: null as rendition is the player's own choice, and
+ * `wake` tells that the server is there again.
  */
 export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
   if (!Hls.isSupported()) return playNatively(video, url, on, at);
@@ -97,6 +98,7 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
       else hls.currentLevel = id;
     },
     bandwidth: () => hls.bandwidthEstimate,
+    complete: () => (hls.config.minAutoBitrate = 0),
     wake() {
       hls.stopLoad();
       hls.startLoad(-1);
@@ -116,5 +118,5 @@ function playNatively(video, url, on, at) {
     if (at) video.addEventListener('loadedmetadata', () => (video.currentTime = at), { once: true });
     on.renditions([]);
   }
-  return { select() {}, bandwidth: () => NaN, wake() {}, destroy: () => video.removeAttribute('src') };
+  return { select() {}, bandwidth: () => NaN, complete() {}, wake() {}, destroy: () => video.removeAttribute('src') };
 }

@@ -60,7 +60,7 @@ export class Panel {
   /** Loads and plays; `how`: `{unfinished, soonest}` as the players' modules have it. */
   start(url, poster, how = {}) {
     this.#url = url;
-    this.#how = how;
+    this.#how = { ...how };
     this.#downloaded = 0;
     this.#segments.clear();
     this.#strip.replaceChildren(this.#head);
@@ -73,6 +73,13 @@ export class Panel {
   wake() {
     if (this.#failed) this.restart();
     else this.#player?.wake();
+  }
+
+  /** The video is complete now. */
+  complete() {
+    if (!this.#how.unfinished) return;
+    this.#how.unfinished = false;
+    this.#player?.complete();
   }
 
   /** Ends the player. */

@@ -90,6 +90,7 @@ function show(now) {
   // Long before it is completed: what is not there yet comes when it is asked for. A video that fails after all has none.
   if (video.hls_url) start();
   else stop();
+  if (done) panels.forEach((panel) => panel.complete());
 }
 
 function start() {
