@@ -1,5 +1,6 @@
 import { h, say } from './dom.js';
 import { clock } from './format.js';
+import { lengthOf } from './length.js';
 
 const DRIFT = 0.2; // seconds between the two that are put right, by speed up to a second and by a jump beyond
 
@@ -17,7 +18,7 @@ export class Both {
     this.#play.onclick = () => this.#toggle();
     this.#seek.oninput = () => {
       this.#dragging = true;
-      for (const video of this.#videos) video.currentTime = Number(this.#seek.value);
+      this.seek(Number(this.#seek.value));
       this.#showClock(Number(this.#seek.value));
     };
     this.#seek.onchange = () => (this.#dragging = false);
@@ -25,6 +26,16 @@ export class Both {
     this.#mirror(hls, dash);
     this.#mirror(dash, hls);
     this.#offerSound({ Off: null, HLS: hls, DASH: dash });
+  }
+
+  /** How far both can be sought: of a video that grows, one may know of more than the other. */
+  get length() {
+    const lengths = this.#videos.map(lengthOf).filter((length) => length > 0);
+    return lengths.length ? Math.min(...lengths) : 0;
+  }
+
+  seek(at) {
+    for (const video of this.#videos) video.currentTime = at;
   }
 
   get #playing() {
@@ -88,20 +99,15 @@ export class Both {
   }
 
   #showClock(at) {
-    const duration = this.#duration();
-    say(this.#clock, `${clock(at)} / ${clock(duration)}`);
+    say(this.#clock, `${clock(at)} / ${clock(this.length)}`);
     this.#seek.setAttribute('aria-valuetext', clock(at));
-  }
-
-  #duration() {
-    return Math.max(0, ...this.#videos.map(({ duration }) => (Number.isFinite(duration) ? duration : 0)));
   }
 
   tick() {
     this.#follow();
     say(this.#play, this.#playing ? 'Pause both' : 'Play both');
-    const duration = this.#duration();
-    if (Number(this.#seek.max) !== duration && duration > 0) this.#seek.max = duration;
+    const { length } = this;
+    if (Number(this.#seek.max) !== length && length > 0) this.#seek.max = length;
     if (this.#dragging) return;
     const at = this.#videos[0].currentTime || this.#videos[1].currentTime;
     this.#seek.value = at;

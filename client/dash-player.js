@@ -20,6 +20,13 @@ const WHEN_COMPLETE = {
   fragmentRequestTimeout: 20_000,
   abr: { minBitrate: { video: -1 }, rules: { abandonRequestsRule: { active: true } } },
 };
+// A manifest that grows is that of a live stream to dash.js. Here its edge is a place like any other, and no clock matters.
+const WHERE_IT_GROWS = {
+  utcSynchronization: { enabled: false },
+  delay: { liveDelay: 0 },
+  liveCatchup: { enabled: false },
+};
+const SOUGHT_WHERE_LISTED = { timeShiftBuffer: { calcFromSegmentTimeline: true } };
 
 /** Plays a DASH manifest; the same promises as hls-player.js. */
 export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
@@ -46,6 +53,8 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     if (unfinished && first)
       player.updateSettings({ streaming: { abr: { initialBitrate: { video: (1.2 * first.bandwidth) / 1000 } } } });
   });
+  // Not before: it would begin 0.1 s late.
+  player.on(events.PERIOD_SWITCH_STARTED, () => player.updateSettings({ streaming: SOUGHT_WHERE_LISTED }));
   player.on(events.STREAM_INITIALIZED, () => {
     const renditions = player.getRepresentationsByTypeUnfiltered('video').map(describe);
     hasVideo = renditions.length > 0;
@@ -71,8 +80,9 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     on.error({ fatal: true, text: `The stream can't be played. (${error?.message || 'the browser gave no reason'})` });
   });
   player.updateSettings({ streaming: { retryAttempts: Object.fromEntries(REQUESTS.map((type) => [type, AWAY])) } });
+  player.updateSettings({ streaming: WHERE_IT_GROWS });
   if (unfinished) player.updateSettings({ streaming: WHILE_UNFINISHED });
-  player.initialize(video, url, true, at || undefined);
+  player.initialize(video, url, true, at);
 
   return {
     select(id) {

@@ -101,7 +101,7 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     complete: () => (hls.config.minAutoBitrate = 0),
     wake() {
       hls.stopLoad();
-      hls.startLoad(-1);
+      hls.startLoad(video.currentTime);
     },
     destroy: () => hls.destroy(),
   };

@@ -1,5 +1,6 @@
 import { h, say } from './dom.js';
 import { bitrate, bytes } from './format.js';
+import { lengthOf } from './length.js';
 
 const FIGURES = {
   rendition: 'Rendition',
@@ -42,7 +43,8 @@ export class Panel {
     this.#strip.append(this.#head);
     this.#strip.onclick = ({ clientX }) => {
       const box = this.#strip.getBoundingClientRect();
-      if (this.video.duration) this.video.currentTime = ((clientX - box.left) / box.width) * this.video.duration;
+      const length = lengthOf(this.video);
+      if (length) this.video.currentTime = ((clientX - box.left) / box.width) * length;
     };
     this.element = h('section.player', { 'aria-label': kind.name, data: { testid: id, errors: 0 } }, [
       h('header', [h('h2', kind.name), h('span.meta', kind.library)]),
@@ -181,13 +183,14 @@ export class Panel {
   }
 
   #layOut() {
-    const { duration } = this.video;
-    if (!Number.isFinite(duration) || duration <= 0) return;
+    const length = lengthOf(this.video);
+    if (!length) return;
     for (const mark of this.#segments.values()) {
       const { start, end } = mark.dataset;
-      mark.style.left = `${(100 * start) / duration}%`;
-      mark.style.width = `${(100 * (Math.min(end, duration) - start)) / duration}%`;
+      mark.style.left = `${(100 * start) / length}%`;
+      mark.style.width = `${(100 * (Math.min(end, length) - start)) / length}%`;
     }
+    this.#head.style.left = `${(100 * this.video.currentTime) / length}%`;
   }
 
   /** Shows the figures of this moment. */
@@ -206,7 +209,6 @@ export class Panel {
     };
     for (const [key, text] of Object.entries(figures)) say(this.#figures[key], text);
     this.#layOut();
-    if (video.duration) this.#head.style.left = `${(100 * video.currentTime) / video.duration}%`;
   }
 }
 

@@ -11,6 +11,7 @@ import { inSendingOrder, putFirst } from '../../client/chunks.js';
 import { EventFeed } from '../../client/events.js';
 import { fingerprint } from '../../client/fingerprint.js';
 import * as format from '../../client/format.js';
+import { lengthOf } from '../../client/length.js';
 import { rungName } from '../../client/rungs.js';
 import { sha256 } from '../../client/sha256.js';
 
@@ -96,6 +97,13 @@ test('a rendition is called what the server calls it', () => {
   assert.equal(rungName('1080p-0a1b2c3d', size), '1080p');
   assert.equal(rungName('http://x/media/uploads/720p00/hls/480p.m3u8', size), '480p');
   assert.equal(rungName('0', { width: 360, height: 640 }), '360p');
+});
+
+test('of a video that grows, only what is listed counts', () => {
+  const seekable = (...ends) => ({ length: ends.length, end: (i) => ends[i] });
+  assert.equal(lengthOf({ duration: 30, seekable: seekable(30) }), 30);
+  assert.equal(lengthOf({ duration: Infinity, seekable: seekable(8) }), 8);
+  assert.equal(lengthOf({ duration: NaN, seekable: seekable() }), 0);
 });
 
 test('the event feed reads split events, and goes on behind the last one after a break', { timeout: 20_000 }, async (t) => {
