@@ -28,7 +28,7 @@ const WHERE_IT_GROWS = {
 };
 const SOUGHT_WHERE_LISTED = { timeShiftBuffer: { calcFromSegmentTimeline: true } };
 
-/** Plays a DASH manifest; the same promises as hls-player.js. */
+/** Plays a DASH manifest; the same promises as hls-player.js, but for what is listed. */
 export function play(video, url, on, { at = 0, unfinished = false, soonest = null } = {}) {
   if (!('MediaSource' in globalThis || 'ManagedMediaSource' in globalThis)) {
     on.error({ fatal: true, text: "This browser can't play DASH: it lacks Media Source Extensions." });

@@ -30,7 +30,8 @@ const patiently = ({ default: { errorRetry, timeoutRetry, ...policy } }) => ({
 
 /**
  * Plays a multivariant playlist. `on.renditions([{id, name, width, height, bitrate}])`, `on.segment({start, end, name, bytes})`
- * for every video segment (and `name` "audio" where there is nothing else), `on.error({fatal, text})`.
+ * for every video segment (and `name` "audio" where there is nothing else), `on.listed([end])` where the segments end that are
+ * listed by now, `on.error({fatal, text})`.
  *
  * `unfinished`: of a video that is still being encoded. How long a fragment takes then says little of the network, so it begins
  * with a rendition that is soon made, and does not go below, until it is told that the video is complete. `soonest`: the name
@@ -60,6 +61,7 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     const renditions = hls.levels.map(describe).filter(({ height }) => height);
     on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
   });
+  hls.on(Hls.Events.LEVEL_UPDATED, (_, { details }) => on.listed(details.fragments.map(({ end }) => end)));
   hls.on(Hls.Events.FRAG_BUFFERED, (_, { frag, stats }) => {
     if (frag.sn === 'initSegment') return;
     const level = hls.levels[frag.level];

@@ -26,6 +26,8 @@ export class Panel {
   #selected = null; // a rendition's id; null is the player's own choice
   #awaited = null; // the name of the rendition that was chosen and is not shown yet
   #failed = false;
+  /** Where the segments end that are listed by now, in seconds; a new list is a new array. */
+  listed = [];
   #strip = h('div.strip', { 'aria-hidden': 'true' });
   #head = h('i.playhead');
   #choice = h('fieldset.choice', { hidden: true });
@@ -64,6 +66,7 @@ export class Panel {
     this.#url = url;
     this.#how = { ...how };
     this.#downloaded = 0;
+    this.listed = [];
     this.#segments.clear();
     this.#strip.replaceChildren(this.#head);
     if (poster) this.video.poster = poster;
@@ -112,6 +115,7 @@ export class Panel {
           this.video.play().catch(() => {});
         },
         segment: (segment) => this.#showSegment(segment),
+        listed: (ends) => (this.listed = ends),
         error: (problem) => this.#showError(problem),
       },
       { at, ...this.#how },

@@ -43,7 +43,7 @@ const link = connect({
 // The library page takes files.
 const job = new Job({ ...actionsFor(link), choose: () => (location.href = pageUrl('./')) });
 
-const matrix = new Matrix();
+const matrix = new Matrix((at) => both.seek(at));
 $('#matrix').append(matrix.element);
 
 function take(videos, complete) {
@@ -117,5 +117,6 @@ const both = new Both(...panels.map(({ video: element }) => element));
 setInterval(() => {
   if (!playing) return;
   both.tick();
+  matrix.measure(both.length, panels[0].listed);
   panels.forEach((panel) => panel.tick());
 }, 250);

@@ -11,6 +11,7 @@ import { inSendingOrder, putFirst } from '../../client/chunks.js';
 import { EventFeed } from '../../client/events.js';
 import { fingerprint } from '../../client/fingerprint.js';
 import * as format from '../../client/format.js';
+import { endsOf } from '../../client/grid.js';
 import { lengthOf } from '../../client/length.js';
 import { rungName } from '../../client/rungs.js';
 import { sha256 } from '../../client/sha256.js';
@@ -99,7 +100,12 @@ test('a rendition is called what the server calls it', () => {
   assert.equal(rungName('0', { width: 360, height: 640 }), '360p');
 });
 
-test('of a video that grows, only what is listed counts', () => {
+test('segments end where they are listed to, and of one that grows only what is listed counts', () => {
+  assert.deepEqual(endsOf(4, [], 10), [2.5, 5, 7.5, 10]);
+  assert.deepEqual(endsOf(3, [2, 4, 8], 8), [2, 4, 8]);
+  assert.deepEqual(endsOf(5, [2, 4, 8], 8), [2, 4, 8, 12, 16]);
+  assert.deepEqual(endsOf(2, [1.5], 1.5), [1.5, 3]);
+  assert.deepEqual(endsOf(2, [2, 4, 8], 8), [2, 4]);
   const seekable = (...ends) => ({ length: ends.length, end: (i) => ends[i] });
   assert.equal(lengthOf({ duration: 30, seekable: seekable(30) }), 30);
   assert.equal(lengthOf({ duration: Infinity, seekable: seekable(8) }), 8);

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { browserFor, KINDS, openPage, picture, plays } from '../support/browser.mjs';
+import { at, browserFor, KINDS, openPage, picture, plays } from '../support/browser.mjs';
 import { Network } from '../support/network.mjs';
 import { clip, Server } from '../support/vidpipeline.mjs';
 
@@ -24,7 +24,9 @@ test('the film plays in both players long before its upload ends, with seeking, 
   t.diagnostic(`both play ${((Date.now() - begun) / 1000).toFixed(1)} s after the file was chosen`);
   for (const kind of KINDS) await plays(page, kind, 1);
   assert.equal((await server.video(hash)).status, 'uploading');
-  await page.getByTestId('matrix').waitFor();
+  const matrix = page.getByTestId('matrix');
+  const arrived = Number(await matrix.getByRole('progressbar', { name: 'File' }).getAttribute('aria-valuenow'));
+  assert.ok(arrived > 0 && arrived < 100, `${arrived} %`);
 
   const sought = Date.now();
   await page.getByTestId('seek-both').fill('25');
@@ -33,7 +35,13 @@ test('the film plays in both players long before its upload ends, with seeking, 
   assert.equal((await server.video(hash)).status, 'uploading');
   await picture(page, 'watching-at-once');
 
-  await page.getByTestId('seek-both').fill('10');
+  // A place in the matrix is that place of the film.
+  const { width, height } = await matrix.boundingBox();
+  await matrix.click({ position: { x: width / 3, y: height / 2 } });
+  for (const kind of KINDS) {
+    const now = await at(page, kind);
+    assert.ok(now > 9.5 && now < 15, `${kind} is at ${now} s`);
+  }
   for (const kind of KINDS) await plays(page, kind, 12, 120_000);
   network.uploadRate = Infinity;
   assert.equal((await server.ended(hash, 300_000)).status, 'completed');
