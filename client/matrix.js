@@ -41,6 +41,7 @@ export class Matrix {
     const length = this.#length || duration || 1;
     const share = status === 'uploading' ? received / chunks : 1;
     this.#row('File', share, arrivedOf(progress.arrived ?? [], share, length));
+    this.#prune(['File', ...renditions.map(({ name }) => name)]);
     for (const { name, done, total, ready, running } of renditions) {
       const ends = endsOf(total, this.#ends, length);
       const run = (first, last, colour) => [(ends[first - 1] ?? 0) / length, ends[last] / length, colour];
@@ -48,7 +49,16 @@ export class Matrix {
         ...ready.map(([first, last]) => run(first, last, 'var(--rung, var(--accent))')),
         ...running.map((at) => run(at, at, 'var(--busy)')),
       ];
-      this.#row(name, done / total, runs.sort(([x], [y]) => x - y));
+      this.#row(name, total ? done / total : 0, runs.sort(([x], [y]) => x - y));
+    }
+  }
+
+  /** A video that is planned anew may have other renditions. */
+  #prune(names) {
+    for (const [name, row] of this.#rows) {
+      if (names.includes(name)) continue;
+      row.remove();
+      this.#rows.delete(name);
     }
   }
 

@@ -26,6 +26,7 @@ export class Panel {
   #selected = null; // a rendition's id; null is the player's own choice
   #awaited = null; // the name of the rendition that was chosen and is not shown yet
   #failed = false;
+  #left = 0; // seconds
   /** Where the segments end that are listed by now, in seconds; a new list is a new array. */
   listed = [];
   #strip = h('div.strip', { 'aria-hidden': 'true' });
@@ -71,7 +72,7 @@ export class Panel {
     this.#strip.replaceChildren(this.#head);
     if (poster) this.video.poster = poster;
     this.element.classList.toggle('audio-only', !poster && !how.unfinished);
-    this.#open(0);
+    this.#open(this.#left);
   }
 
   /** The server is there again. */
@@ -87,9 +88,12 @@ export class Panel {
     this.#player?.complete();
   }
 
-  /** Ends the player. */
+  /** Ends the player; the next one begins where it was, with a choice of its own: renditions may have other names then. */
   stop() {
-    this.#player?.destroy();
+    if (!this.#player) return;
+    this.#left = this.video.currentTime;
+    this.#selected = this.#awaited = null;
+    this.#player.destroy();
     this.#player = null;
     this.#failed = false;
   }
