@@ -162,8 +162,9 @@ result<bool> audio_reader::go_to(std::int64_t position, audio_clock& clock, AVPa
 
 result<void> audio_reader::seek_before(std::int64_t pts) {
   const auto& format = demuxer_->format_name();
+  // Sound before the first picture is not found by that.
   const bool by_video =
-      plan_.source.video
+      plan_.source.video && pts > plan_.audio_anchors.front().pts
       && std::find(indexed_by_video.begin(), indexed_by_video.end(), format) != indexed_by_video.end();
   if (!by_video)
     return demuxer_->seek(stream_, pts);
