@@ -65,7 +65,7 @@ passed_request::passed_request(asio::any_io_executor executor, bool is_head) : s
 }
 
 asio::awaitable<result<void>> passed_request::send(const exchange& request, const std::string& url,
-                                                   std::chrono::milliseconds limit) {
+                                                   std::chrono::milliseconds limit, std::chrono::milliseconds rest) {
   const auto [host, port] = parse_origin(url);
   const auto deadline = in_milliseconds(std::chrono::system_clock::now() + limit);
   stream_.expires_after(limit);
@@ -86,6 +86,7 @@ asio::awaitable<result<void>> passed_request::send(const exchange& request, cons
   if (const auto [failure, size] = co_await beast::http::async_read_header(stream_, buffer_, parser_, as_result);
       failure)
     co_return tl::unexpected(unreachable(failure));
+  stream_.expires_after(rest);
   co_return result<void>{};
 }
 
@@ -127,7 +128,7 @@ asio::awaitable<result<void>> passed_request::skip() {
 }
 
 asio::awaitable<std::shared_ptr<passed_request>> pass_to_owner(const exchange& request, const std::string& video_hash,
-                                                               std::chrono::milliseconds limit) {
+                                                               std::chrono::milliseconds rest) {
   const auto& own = request.app.config.url;
   if (own.empty() || request.head.find(forwarded) != request.head.end())
     co_return nullptr;
@@ -137,18 +138,17 @@ asio::awaitable<std::shared_ptr<passed_request>> pass_to_owner(const exchange& r
     co_return nullptr;
   auto passed =
       std::make_shared<passed_request>(co_await asio::this_coro::executor, request.head.method() == verb::head);
-  if (const auto sent = co_await passed->send(request, *url, limit); !sent) {
+  if (const auto sent = co_await passed->send(request, *url, request.limits().owner_time, rest); !sent) {
     spdlog::warn("the server at {} that works on {} does not answer: {}", *url, video_hash, sent.error().text);
     co_return nullptr;
   }
   co_return passed;
 }
 
-asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash,
-                                                std::chrono::milliseconds limit) {
+asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash) {
   if (const auto passed = request.head.find(forwarded); passed != request.head.end() && is_late(passed->value()))
     co_return problem_reply(problem{status::gateway_timeout, "this was passed on too late"});
-  const auto passed = co_await pass_to_owner(request, video_hash, limit);
+  const auto passed = co_await pass_to_owner(request, video_hash, request.limits().owner_time);
   if (!passed)
     co_return std::nullopt;
   auto answer = co_await passed->whole();

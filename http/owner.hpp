@@ -24,9 +24,10 @@ public:
   passed_request(const passed_request&) = delete;
   passed_request& operator=(const passed_request&) = delete;
 
-  /// Sends `request` to the server at `url` and reads the answer's head. It all, with what is read later, takes at most
-  /// `limit`.
-  asio::awaitable<result<void>> send(const exchange& request, const std::string& url, std::chrono::milliseconds limit);
+  /// Sends `request` to the server at `url` and reads the answer's head, in `limit` at most. What is read later may
+  /// take as long as `rest`.
+  asio::awaitable<result<void>> send(const exchange& request, const std::string& url, std::chrono::milliseconds limit,
+                                     std::chrono::milliseconds rest);
 
   status code() const { return parser_.get().result(); }
   /// The whole answer, at most 1 MiB.
@@ -43,13 +44,13 @@ private:
 };
 
 /// Passes a request on. Null when it is to be done here: nobody works on the video or this server does, the owner
-/// passed the request on itself, or the owner does not answer within `limit`.
+/// passed the request on itself, or the owner does not answer within the limits' `owner_time`. Behind the head its
+/// answer may take as long as `rest`.
 asio::awaitable<std::shared_ptr<passed_request>> pass_to_owner(const exchange& request, const std::string& video_hash,
-                                                               std::chrono::milliseconds limit);
+                                                               std::chrono::milliseconds rest);
 
 /// The owner's answer to a request that changes something; nothing where `pass_to_owner` gives none.
-asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash,
-                                                std::chrono::milliseconds limit);
+asio::awaitable<std::optional<reply>> ask_owner(const exchange& request, const std::string& video_hash);
 
 /// Who asks, without a port: where another server of this machine passed the request on, its client.
 std::string viewer_of(const exchange& request);

@@ -100,7 +100,7 @@ asio::awaitable<reply> remove(exchange& request) {
     co_return no_such_video();
   // The owner ends its job before the files go. Where it can't, the claim goes with the row, and the job with the
   // claim.
-  if (auto answered = co_await ask_owner(request, hash, request.limits().owner_time))
+  if (auto answered = co_await ask_owner(request, hash))
     co_return std::move(*answered);
   const auto removed =
       co_await request.ask<void>(request.app.actors.sessions, request.limits().disk_time, remove_atom_v, hash);

@@ -219,3 +219,14 @@ TEST_CASE("an owner that does not answer is not waited for without end", "[two_s
   CHECK(it.two.cancelled() == strings{it.hash});
   CHECK(it.is_gone());
 }
+
+TEST_CASE("a viewer does not wait for an owner that does not answer", "[two_servers]") {
+  fixture it{[](server_config& config) { config.limits.owner_time = 200ms; }};
+  it.upload();
+  scripted_owner owner{""};
+  it.two.claim(it.hash, owner.url());
+  const auto begun = std::chrono::steady_clock::now();
+  CHECK(it.to_two.get("/media/uploads/" + it.hash + "/media/360p-00000000/0.m4s").result() == status::not_found);
+  CHECK(std::chrono::steady_clock::now() - begun < 20s); // less than a viewer's patience of 100 s
+  CHECK(owner.request().find("0.m4s") != std::string::npos);
+}
