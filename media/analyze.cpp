@@ -3,6 +3,7 @@
 #include "media/audio_encoder.hpp"
 #include "media/colour.hpp"
 #include "media/frame_reader.hpp"
+#include "media/growing.hpp"
 #include "media/ladder.hpp"
 #include "media/mp4.hpp"
 #include "media/poster.hpp"
@@ -85,9 +86,16 @@ std::optional<std::uint32_t> poster_cell(const plan& plan, const std::vector<seg
 result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop, arrival how) {
   analysis made;
   auto& plan = made.plan;
-  auto scanned = scan(source, stop, how, settings.copy_source);
-  if (!scanned)
+  const bool grows = how == arrival::growing;
+  beginning part(source, grows ? usable_size(source) : source.size());
+  auto scanned = scan(part, stop, how, settings.copy_source);
+  if (!scanned) {
+    const auto why = scanned.error().code;
+    if (grows && part.size() < growing_surely && (why == errc::unsupported_media || why == errc::broken_media))
+      return fail(errc::incomplete, scanned.error().text); // it may look otherwise with more
     return tl::unexpected(scanned.error());
+  }
+  plan.seen = grows ? part.size() : 0;
   plan.source = std::move(scanned->source);
   plan.identity = scanned->identity + settings.salt;
   plan.timescale = scanned->ticks.timescale;

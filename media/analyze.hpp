@@ -14,7 +14,9 @@ namespace vp::media {
 /// than the index and the first pictures where the index tells the rest, else the whole source once, without decoding
 /// it. Errors: `unsupported_media`, `broken_media`, `encoder_failed`, `timed_out`, `cancelled`, each with a sentence
 /// that its uploader understands; of a source that arrives `incomplete`, where the index does not tell. Where it tells,
-/// the analysis is the same whether all of the source is there or not.
+/// the analysis is the same whether all of the source is there or not. Of a source that grows, which is the beginning
+/// of a file, there are the first segments of the whole and their renditions, of the same names; `incomplete` while
+/// there is none.
 result<analysis> analyze(byte_source& source, const encode_settings& settings, const interrupt& stop,
                          arrival how = arrival::whole);
 

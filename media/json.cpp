@@ -42,7 +42,7 @@ void fields(F&& f, auto& x) {
   } else {
     static_assert(std::is_same_v<T, plan>);
     f("source", x.source), f("identity", x.identity), f("timescale", x.timescale), f("tick_scale", x.tick_scale),
-        f("frame_rate", x.frame_rate), f("video_end", x.video_end);
+        f("frame_rate", x.frame_rate), f("video_end", x.video_end), f("seen", x.seen);
     f("preset", x.preset), f("crf", x.crf), f("renditions", x.renditions), f("audio_anchors", x.audio_anchors);
   }
 }

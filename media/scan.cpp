@@ -6,6 +6,7 @@
 #include "media/copy_check.hpp"
 #include "media/fingerprint.hpp"
 #include "media/grid.hpp"
+#include "media/growing.hpp"
 #include "media/h264_parameters.hpp"
 #include "media/packets.hpp"
 #include "media/probe.hpp"
@@ -37,6 +38,17 @@ constexpr double highest_rate = 240;
 constexpr std::uint64_t largest_copied = std::uint64_t{32} << 20U; // of a segment, which is held in memory
 constexpr double lowest_rate = 0.01;
 
+/// Packets that tell one source from another: those that are there when one begins to grow.
+constexpr std::size_t most_identified = 64;
+
+/// Before so much has come FFmpeg may still change its mind about the streams: it reads 7 s at most, and no more bytes
+/// of packets than `probe_bytes`.
+constexpr int seconds_to_be_sure = 8;
+
+/// Behind a segment, so that it is encoded as if all the rest were there: what decoders and filters look ahead.
+constexpr int seconds_of_video_ahead = 2;
+constexpr std::int64_t audio_ahead = audio_sample_rate / 2;
+
 class scanner {
 public:
   scanner(demuxer& from, byte_source& source, source_info info, demuxer* times, bool copy)
@@ -44,10 +56,11 @@ public:
     made_.source = std::move(info);
   }
 
-  /// To be told of sources whose packets are not all read.
+  /// Packets tell little: only the first ones are looked at.
   void identify(std::string_view index) { identity_.add(index); }
 
   result<scan_result> run(arrival how) {
+    how_ = how;
     if (auto done = begin(); !done)
       return tl::unexpected(done.error());
     if (how == arrival::arriving && !index_may_tell())
@@ -65,7 +78,8 @@ public:
         return tl::unexpected(more.error());
       if (!*more)
         return finish();
-      identity_.add(*packet);
+      if (identified_++ < most_identified)
+        identity_.add(*packet);
       if (made_.source.video && packet->stream_index == made_.source.video->index) {
         if (auto done = on_video(*packet); !done)
           return tl::unexpected(done.error());
@@ -75,7 +89,6 @@ public:
     }
     if (auto done = read_times(); !done)
       return tl::unexpected(done.error());
-    by_index_ = true;
     return finish();
   }
 
@@ -145,6 +158,7 @@ private:
 
   /// Plans anew, all of it by the index.
   result<void> read_times() {
+    by_index_ = true;
     start_planning();
     anchors_.reset();
     audio_end_ = 0;
@@ -267,13 +281,15 @@ private:
 
   result<scan_result> finish() {
     auto& info = made_.source;
+    if (how_ == arrival::growing && (!planner_ || (info.audio && !has_audio_) || identified_ < most_identified))
+      return fail(errc::incomplete, not_enough);
     if (info.video && !planner_) {
       decoder_->send(nullptr);
       look_for_first();
       if (!planner_)
         return fail(errc::broken_media, "no picture of the video could be decoded");
     }
-    if (from_.damaged() || (!by_index_ && is_cut_off(source_, from_.format_name())))
+    if (how_ != arrival::growing && (from_.damaged() || (!by_index_ && is_cut_off(source_, from_.format_name()))))
       info.warnings.emplace_back("the file is cut off or damaged; what could be read of it is played");
     if (info.audio)
       on_audio_known();
@@ -285,7 +301,11 @@ private:
     made_.identity = identity_.hex();
     pictures_known_ = by_index_ && info.video && pictures_.locate(from_.stream(info.video->index));
     sound_known_ = by_index_ && info.audio && sound_.locate(from_.stream(info.audio->index));
-    if (!plan_copy()) {
+    if (how_ == arrival::growing) {
+      made_.segments = certain_segments();
+      if (made_.segments.empty())
+        return fail(errc::incomplete, not_enough);
+    } else if (!plan_copy()) {
       planner_->finish();
       made_.segments = planner_->take();
     }
@@ -303,6 +323,22 @@ private:
     info.duration = std::max(static_cast<double>(planner_->video_end()) / made_.ticks.timescale,
                              static_cast<double>(planner_->audio_end()) / audio_sample_rate);
     return std::move(made_);
+  }
+
+  /// Of a source that grows: those which come out as if all of it were there.
+  std::vector<segment> certain_segments() {
+    const auto second = static_cast<std::int64_t>(made_.ticks.timescale);
+    const auto seen = std::max(planner_->video_end(), av_rescale(planner_->audio_end(), second, audio_sample_rate));
+    if (seen < seconds_to_be_sure * second && source_.size() < growing_surely)
+      return {};
+    auto cells = planner_->take();
+    const auto is_certain = [&](const segment& cell) {
+      return (!made_.source.video || cell.end + seconds_of_video_ahead * second <= planner_->video_end())
+             && (!made_.source.audio || cell.audio_end * audio_frame_size + audio_ahead <= planner_->audio_end());
+    };
+    while (!cells.empty() && !is_certain(cells.back()))
+      cells.pop_back();
+    return cells;
   }
 
   /// What of the source each segment's encoding reads.
@@ -392,14 +428,17 @@ private:
     }
   }
 
-  /// Counted, since containers are often wrong, and as the round number that it is meant to be.
+  /// Counted, since containers are often wrong, and as the round number that it is meant to be. Who reads forward
+  /// counts the first segment, for the last one may not be there.
   rational frame_rate() const {
     const auto claimed = made_.source.video->frame_rate;
-    const auto ticks = static_cast<double>(time_->length(last_ - first_));
-    if (planner_->frames() < 2 || ticks <= 0)
+    const auto& first = made_.segments.front();
+    const auto steps = by_index_ ? planner_->frames() - 1 : std::uint64_t{first.frames};
+    const auto ticks = static_cast<double>(by_index_ ? time_->length(last_ - first_) : first.end - first.start);
+    if (planner_->frames() < 2 || steps < 1 || ticks <= 0)
       return claimed.num > 0 ? claimed : rational{25, 1};
-    const auto counted = std::clamp(static_cast<double>(planner_->frames() - 1) * made_.ticks.timescale / ticks,
-                                    lowest_rate, highest_rate);
+    const auto counted =
+        std::clamp(static_cast<double>(steps) * made_.ticks.timescale / ticks, lowest_rate, highest_rate);
     // Both ends may be off by half a unit of the container's clock.
     const auto tolerance = counted * std::max(rate_tolerance, static_cast<double>(made_.ticks.tick_scale) / ticks);
     std::vector<rational> candidates{claimed, to_rational(from_.stream(made_.source.video->index).r_frame_rate)};
@@ -410,11 +449,15 @@ private:
     return to_rational(av_d2q(counted, 100'000));
   }
 
+  static constexpr auto not_enough = "there is not enough yet to plan a segment";
+
   demuxer& from_;
   byte_source& source_;
   demuxer* times_; ///< of the index, where that is known to be whole
-  bool copy_;      ///< if that is possible
+  arrival how_ = arrival::whole;
+  bool copy_; ///< if that is possible
   fingerprint identity_;
+  std::size_t identified_ = 0; ///< packets
   scan_result made_;
   std::optional<packet_inspector> inspector_;
   std::optional<anchor_finder> anchors_;

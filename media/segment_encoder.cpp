@@ -1,6 +1,7 @@
 #include "media/segment_encoder.hpp"
 
 #include "media/audio_encoder.hpp"
+#include "media/growing.hpp"
 #include "media/ladder.hpp"
 #include "media/poster.hpp"
 #include "media/video_copier.hpp"
@@ -28,7 +29,8 @@ result<void> open_once(std::unique_ptr<T>& it, Open open) {
 
 class ladder_encoder final : public segment_encoder {
 public:
-  ladder_encoder(byte_source& source, plan plan) : source_(source), plan_(std::move(plan)) {}
+  ladder_encoder(byte_source& source, plan plan)
+      : source_(source, plan.grows() ? plan.seen : source.size()), plan_(std::move(plan)) {}
 
   result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
                                        const interrupt& stop) override {
@@ -111,7 +113,7 @@ private:
     return {};
   }
 
-  byte_source& source_;
+  beginning source_;
   plan plan_;
   std::unique_ptr<video_copier> copier_; // each is opened when it is first needed
   std::unique_ptr<video_segments> video_;

@@ -118,15 +118,19 @@ struct rendition {
 /// How a video is encoded. Made once a job and kept, so that a job that is continued makes the same bytes.
 struct plan {
   source_info source;
-  std::string identity;        ///< of what is in the source's tracks; the rendition ids follow from it
+  std::string identity;        ///< of how the source's tracks begin; the rendition ids follow from it
   std::uint32_t timescale = 0; ///< ticks per second of the video tracks; audio tracks use `sample_rate`
   std::int64_t tick_scale = 1; ///< ticks for one unit of the source's time base numerator: ticks = pts * tick_scale
   rational frame_rate;         ///< what the encoders are told
   std::int64_t video_end = 0;  ///< ticks; where the last frame ends
-  std::string preset;          ///< x264's
+  std::uint64_t seen = 0; ///< bytes of the source that were looked at, of one that goes on; 0: all, and this is final
+  std::string preset;     ///< x264's
   double crf = 0;
   std::vector<rendition> renditions;       ///< video from the largest to the smallest, then audio
   std::vector<audio_anchor> audio_anchors; ///< in order: where it begins, wherever counting starts anew, where it ends
+
+  /// More segments will follow.
+  bool grows() const noexcept { return seen > 0; }
 
   friend bool operator==(const plan&, const plan&) = default;
 };
@@ -153,8 +157,8 @@ struct encode_settings {
   friend bool operator==(const encode_settings&, const encode_settings&) = default;
 };
 
-/// Whether all of a source is there, or its bytes are waited for.
-enum class arrival : std::uint8_t { whole, arriving };
+/// How much of a source there is: all; all, but its bytes are waited for; or only its beginning.
+enum class arrival : std::uint8_t { whole, arriving, growing };
 
 /// The file that a player loads before the first fragment of a rendition.
 struct init_segment {

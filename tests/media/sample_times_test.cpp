@@ -77,7 +77,8 @@ TEST_CASE("an index tells what reading every packet does", "[sample_times]") {
   CHECK(index->widest_step == packets->widest_step);
   CHECK(index->source.duration == packets->source.duration);
   CHECK(index->source.start_time == packets->source.start_time);
-  if (index->source.video)
+  // Without the index it is that of the first segment, whatever comes later.
+  if (index->source.video && clip.string().find("vfr") == std::string::npos)
     CHECK(index->source.video->frame_rate == packets->source.video->frame_rate);
 }
 
