@@ -63,7 +63,8 @@ bandwidth measure(const manifest_track& track, std::uint32_t target) {
 /// Durations to the nearest second, the longest of all tracks: RFC 8216 section 6.2.4 wants one value in all media
 /// playlists.
 std::uint32_t target_duration(const presentation& presentation) {
-  long longest = 1;
+  // Which must not change while it grows: a segment is 4 s long, and a last one takes up to a second more.
+  long longest = presentation.grows ? 5 : 1;
   for (const auto& track : presentation.tracks)
     for (const auto& entry : track.entries)
       longest = std::max(longest, std::lround(seconds(entry.duration, track.timescale)));
@@ -132,10 +133,14 @@ public:
         longest = std::max(longest, to_microseconds(entry.duration, track.timescale));
       }
     line(R"(<?xml version="1.0" encoding="UTF-8"?>)");
-    line(R"(<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static")"
+    line(R"(<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="{}")"
          R"( profiles="urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019")"
-         R"( mediaPresentationDuration="{}" maxSegmentDuration="{}" minBufferTime="PT{}S">)",
-         iso_duration(end), iso_duration(longest), target_);
+         R"({} minBufferTime="PT{}S">)",
+         presentation_.grows ? "dynamic" : "static",
+         presentation_.grows ? live_attributes()
+                             : fmt::format(R"( mediaPresentationDuration="{}" maxSegmentDuration="{}")",
+                                           iso_duration(end), iso_duration(longest)),
+         target_);
     line(R"(  <Period id="0" start="PT0S">)");
     adaptation_set(media_kind::video, 0);
     adaptation_set(media_kind::audio, 1);
@@ -149,6 +154,15 @@ private:
   void line(fmt::format_string<Args...> format, Args&&... args) {
     fmt::format_to(std::back_inserter(out_), format, std::forward<Args>(args)...);
     out_ += '\n';
+  }
+
+  /// No viewer's clock has a say: what is listed has been there for ever, and is published a second later with each
+  /// segment.
+  std::string live_attributes() const {
+    const auto segments = presentation_.tracks.empty() ? 0 : presentation_.tracks.front().entries.size();
+    return fmt::format(R"( availabilityStartTime="1970-01-01T00:00:00Z" publishTime="1970-01-{:02}T{:02}:{:02}:{:02}Z")"
+                       R"( minimumUpdatePeriod="PT2S" maxSegmentDuration="PT{}S")",
+                       1 + segments / 86'400, segments / 3'600 % 24, segments / 60 % 60, segments % 60, target_);
   }
 
   void adaptation_set(media_kind kind, int id) {
@@ -181,9 +195,9 @@ private:
   }
 
   void segment_template(const manifest_track& track) {
-    line(R"(      <SegmentTemplate timescale="{}" startNumber="0" media="../media/$RepresentationID$/$Number$.m4s")"
+    line(R"(      <SegmentTemplate timescale="{}" startNumber="0"{} media="../media/$RepresentationID$/$Number$.m4s")"
          R"( initialization="../media/$RepresentationID$/{}">)",
-         track.timescale, init_name());
+         track.timescale, presentation_.grows ? R"( availabilityTimeOffset="INF")" : "", init_name());
     line("        <SegmentTimeline>");
     std::int64_t expected = -1; // the first always says where it starts
     for (auto run = track.entries.begin(); run != track.entries.end();) {
@@ -266,9 +280,11 @@ std::string multivariant_playlist(const presentation& presentation) {
 
 std::string media_playlist(const presentation& presentation, const manifest_track& track) {
   const auto folder = "../media/" + track.rendition.id + "/";
+  // Players would begin with what has come last.
+  constexpr auto event = "EVENT\n#EXT-X-START:TIME-OFFSET=0,PRECISE=YES";
   auto out = fmt::format("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-TARGETDURATION:{}\n#EXT-X-MEDIA-SEQUENCE:0\n"
-                         "#EXT-X-PLAYLIST-TYPE:VOD\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"{}{}\"\n",
-                         target_duration(presentation), folder, init_name());
+                         "#EXT-X-PLAYLIST-TYPE:{}\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP:URI=\"{}{}\"\n",
+                         target_duration(presentation), presentation.grows ? event : "VOD", folder, init_name());
   std::uint32_t number = 0;
   for (const auto& entry : track.entries) {
     // Ends and starts are rounded rather than durations, so that roundings do not add up over a long video.
@@ -277,7 +293,8 @@ std::string media_playlist(const presentation& presentation, const manifest_trac
     out += fmt::format("#EXTINF:{}.{:06},\n{}{}\n", duration / 1'000'000, duration % 1'000'000, folder,
                        fragment_name(number++));
   }
-  out += "#EXT-X-ENDLIST\n";
+  if (!presentation.grows)
+    out += "#EXT-X-ENDLIST\n";
   return out;
 }
 

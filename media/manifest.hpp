@@ -22,20 +22,22 @@ struct manifest_track {
   std::vector<manifest_entry> entries;
 };
 
-/// A finished video. `frame_rate` is that of the plan.
+/// A video; one that grows gets more fragments behind those that are here. `frame_rate` is that of the plan.
 struct presentation {
   std::vector<manifest_track> tracks;
   rational frame_rate;
+  bool grows = false;
 };
 
 /// The multivariant playlist (RFC 8216 section 4.3.4); media playlists are named `<rendition name>.m3u8` beside it.
 std::string multivariant_playlist(const presentation& presentation);
 
-/// One rendition's media playlist (RFC 8216 section 4.3.3), VOD, paths relative to `hls/`. The presentation is that of
-/// the track: all its playlists must have the same target duration.
+/// One rendition's media playlist (RFC 8216 section 4.3.3), VOD, or EVENT while it grows; paths relative to `hls/`. The
+/// presentation is that of the track: all its playlists must have the same target duration.
 std::string media_playlist(const presentation& presentation, const manifest_track& track);
 
-/// The DASH manifest, static, SegmentTemplate with SegmentTimeline (ISO/IEC 23009-1 5.3.9), paths relative to `dash/`.
+/// The DASH manifest, static, or dynamic while it grows, SegmentTemplate with SegmentTimeline (ISO/IEC 23009-1 5.3.9),
+/// paths relative to `dash/`.
 std::string dash_manifest(const presentation& presentation);
 
 /// `init.mp4` and `<number>.m4s`: the files in `media/<rendition id>/`.

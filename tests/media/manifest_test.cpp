@@ -116,6 +116,40 @@ TEST_CASE("a media playlist lists every fragment with its duration") {
                                     "#EXT-X-ENDLIST"});
 }
 
+TEST_CASE("the manifests of a video that grows only get longer, until it is whole") {
+  auto early = both();
+  early.grows = true;
+  for (auto& track : early.tracks)
+    track.entries.resize(3);
+  auto late = both();
+  late.grows = true;
+  for (std::size_t i = 0; i < early.tracks.size(); ++i) {
+    const auto before = media_playlist(early, early.tracks[i]);
+    const auto after = media_playlist(late, late.tracks[i]);
+    CHECK(before.find("#EXT-X-PLAYLIST-TYPE:EVENT\n") != std::string::npos);
+    CHECK(before.find("#EXT-X-START:TIME-OFFSET=0") != std::string::npos);
+    CHECK(after.starts_with(before));
+    CHECK(all_matches(after, R"(/(\d+)\.m4s)").size() == 5);
+    CHECK(after.find("#EXT-X-ENDLIST") == std::string::npos);
+  }
+  // A folded tail may come, so the bound on durations leaves room for it.
+  CHECK(all_matches(media_playlist(early, early.tracks[0]), "TARGETDURATION:([0-9]+)")
+        == std::vector<std::string>{"5"});
+
+  const auto dynamic = dash_manifest(early);
+  CHECK(dynamic.find(R"(type="dynamic")") != std::string::npos);
+  CHECK(dynamic.find("mediaPresentationDuration") == std::string::npos);
+  CHECK(all_matches(dynamic, "minimumUpdatePeriod=\"([^\"]+)\"") == std::vector<std::string>{"PT2S"});
+  CHECK(all_matches(dynamic, "publishTime=\"([^\"]+)\"")
+        < all_matches(dash_manifest(late), "publishTime=\"([^\"]+)\""));
+  const auto ended = dash_manifest(both());
+  CHECK(ended.find("1970") == std::string::npos);
+  CHECK(ended.find("availabilityTimeOffset") == std::string::npos);
+  for (const auto* what : {"<Period ", "<AdaptationSet ", "<Representation "})
+    CHECK(all_matches(dynamic, fmt::format("({}id=\"[^\"]+\")", what))
+          == all_matches(ended, fmt::format("({}id=\"[^\"]+\")", what)));
+}
+
 TEST_CASE("durations add up over a long video, and one target fits all playlists") {
   auto long_one = both();
   auto& entries = long_one.tracks[2].entries;
