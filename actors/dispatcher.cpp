@@ -29,6 +29,11 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
         return answer;
       },
       [this](open_atom, job_order& what, const order_listener& listener) { open(std::move(what), listener); },
+      [this](grow_atom, job_order& more) {
+        if (auto found = orders_.find(more.source.video_hash); found != orders_.end())
+          found->second.order.grow(std::move(more));
+        dispatch();
+      },
       [this](ready_atom, const std::string& video_hash, const std::vector<cell_part>& parts) {
         if (auto found = orders_.find(video_hash); found != orders_.end())
           found->second.order.arrived(parts);

@@ -23,6 +23,7 @@ bool is_verdict(errc code) {
   case errc::not_copyable:
   case errc::too_large:
   case errc::incomplete:
+  case errc::not_arrived:
   case errc::invalid_request:
   case errc::not_found:
     return true;

@@ -96,7 +96,9 @@ codec_actor::behavior_type codec(codec_actor::stateful_pointer<codec_state> self
           auto source = self->state.config.open_source(task.source);
           if (!source)
             return tl::unexpected(std::move(source.error()));
-          const auto how = task.source.arriving ? media::arrival::arriving : media::arrival::whole;
+          const auto how = task.source.grows      ? media::arrival::growing
+                           : task.source.arriving ? media::arrival::arriving
+                                                  : media::arrival::whole;
           return media::analyze(**source, task.settings, stop, how);
         });
       },

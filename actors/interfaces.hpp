@@ -84,6 +84,7 @@ CAF_ADD_ATOM(vidpipeline, vp, fail_atom, "fail")
 CAF_ADD_ATOM(vidpipeline, vp, finalize_atom, "finalize")
 CAF_ADD_ATOM(vidpipeline, vp, finish_atom, "finish")
 CAF_ADD_ATOM(vidpipeline, vp, get_atom, "get")
+CAF_ADD_ATOM(vidpipeline, vp, grow_atom, "grow")
 CAF_ADD_ATOM(vidpipeline, vp, init_atom, "init")
 CAF_ADD_ATOM(vidpipeline, vp, jobs_atom, "jobs")
 CAF_ADD_ATOM(vidpipeline, vp, last_atom, "last")
@@ -166,7 +167,8 @@ using catalog_actor = caf::typed_actor<
     caf::replies_to<preview_atom, std::string, std::string, std::string, caf::timespan>::with<claimed_job>,
     // Where the process can be reached whose claim on this video is live; empty if there is none.
     caf::replies_to<claim_atom, std::string>::with<std::string>,
-    // Prolongs a claim.
+    // Prolongs a claim. `conflict` for that of an upload which has no fragment yet, while another video waits to be
+    // started alone.
     caf::replies_to<renew_atom, claim, caf::timespan>::with<void>,
     // Gives a claim back without a result, and takes its start out of the count: `queued` again, at once. A video that
     // is still being uploaded stays that.
@@ -336,6 +338,8 @@ using transcode_job_actor = order_listener::extend_with<arrival_listener, wish_k
 using segmenter_actor = caf::typed_actor<
     // Writes init segments and the poster; answers the fragments whose files are really there, of those given.
     caf::replies_to<open_atom, media::analysis, std::vector<stored_fragment>>::with<std::vector<stored_fragment>>,
+    // The plan and the segments go on: writes the manifests again. `stale` where that is of another plan than `open`.
+    caf::replies_to<grow_atom, media::analysis>::with<void>,
     // Writes a segment's fragments under their final names; answers what is to be recorded. Again is harmless.
     caf::replies_to<store_atom, segment_result>::with<std::vector<stored_fragment>>,
     // All fragments are there: writes the manifests and makes every file durable.
@@ -368,6 +372,9 @@ using dispatcher_actor = caf::typed_actor<
     // Encodes these segments, fairly among all orders, adjacent ones on one encoder; tells `listener` of each. The same
     // video again replaces its order.
     caf::reacts_to<open_atom, job_order, order_listener>,
+    // A video's order goes on, with a source and a plan that do: these are wanted too, those behind the last segment
+    // and more of those that it has. Its renditions are the same.
+    caf::reacts_to<grow_atom, job_order>,
     // The bytes of these parts of a video are there by now.
     caf::reacts_to<ready_atom, std::string, std::vector<cell_part>>,
     // All parts of a video that viewers wait for, the most urgent first: they come before everything else.

@@ -145,6 +145,7 @@ struct chunk_receipt {
 struct arrival {
   std::vector<media::byte_range> present; ///< ascending, with gaps between them
   bool whole = false;                     ///< and finalized: no byte is missing, and the video is queued
+  bool grows = false; ///< while it is not whole, its beginning can be read as a shorter file (see media/growing.hpp)
 
   friend bool operator==(const arrival&, const arrival&) = default;
 };
@@ -249,6 +250,7 @@ struct source_ref {
   std::uint64_t size = 0;
   std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
   bool arriving = false;     ///< is still being uploaded when the job begins: what is not there yet is waited for
+  bool grows = false;        ///< and `size` is that of its beginning, behind which more will follow
 
   friend bool operator==(const source_ref&, const source_ref&) = default;
 };
@@ -410,7 +412,7 @@ typename I::result_type inspect(I& f, chunk_receipt& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, arrival& x) {
-  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole);
+  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole, x.grows);
 }
 
 template <class I>
@@ -460,7 +462,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.arriving);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.arriving, x.grows);
 }
 
 template <class I>

@@ -10,13 +10,30 @@
 namespace vp {
 
 order::order(job_order what)
-    : what_(std::move(what)), entries_(what_.cells.size()), decoded_(decoded_renditions(what_.plan)) {
+    : what_{std::move(what.source), std::move(what.plan), {}, what.first}, decoded_(decoded_renditions(what_.plan)) {
   wish({});
-  for (std::size_t i = 0; i < entries_.size(); ++i)
-    change(i, [&](entry& x) {
-      x.waiting = what_.cells[i].wanted;
-      x.ready = what_.cells[i].ready;
+  add(what.cells);
+}
+
+void order::grow(job_order more) {
+  what_.source = std::move(more.source);
+  what_.plan = std::move(more.plan);
+  add(more.cells);
+}
+
+void order::add(const std::vector<cell_order>& cells) {
+  for (const auto& wanted : cells) {
+    auto index = find(wanted.cell.number);
+    if (!index) {
+      index = entries_.size();
+      what_.cells.push_back(wanted);
+      entries_.emplace_back();
+    }
+    change(*index, [&](entry& x) {
+      x.waiting |= wanted.wanted;
+      x.ready |= wanted.ready;
     });
+  }
 }
 
 template <class F>

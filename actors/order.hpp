@@ -54,6 +54,9 @@ public:
   /// The segment at which this encoder's decoder stands, if it waits.
   std::optional<part> adjacent(encoder_id encoder, bool alone) const;
 
+  /// More is wanted: of cells behind the last one, and of those that are here.
+  void grow(job_order more);
+
   /// From now on these are what viewers wait for.
   void wish(std::vector<cell_part> wishes);
 
@@ -111,6 +114,8 @@ private:
     /// What can be given out.
     rendition_bits open() const { return given_up ? 0 : waiting & ready; }
   };
+
+  void add(const std::vector<cell_order>& cells);
 
   /// What of this cell this encoder may be given.
   rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;

@@ -69,7 +69,7 @@ media::manifest_entry promised_entry(const media::rendition& rendition, std::uin
 
 /// All tracks in the plan's order, if every cell has what it should have.
 result<media::presentation> gather(const segmenter_state& state, missing what_is_missing) {
-  media::presentation all{{}, state.plan.frame_rate};
+  media::presentation all{{}, state.plan.frame_rate, state.plan.grows()};
   for (const auto& rendition : state.plan.renditions) {
     auto timescale =
         rendition.kind == media::media_kind::video ? state.plan.timescale : std::uint32_t{media::audio_sample_rate};
@@ -133,6 +133,16 @@ result<std::vector<stored_fragment>> open(segmenter_state& state, const media::a
     return tl::unexpected(written.error());
   state.opened = true;
   return there;
+}
+
+result<void> grow(segmenter_state& state, const media::analysis& what) {
+  if (!state.opened)
+    return fail(errc::conflict, "the segmenter is not open");
+  if (what.plan.renditions != state.plan.renditions)
+    return fail(errc::stale, "the video is planned otherwise by now");
+  state.plan = what.plan;
+  state.segments = what.segments;
+  return write_manifests(state, *gather(state, missing::promise), durable::later);
 }
 
 result<std::vector<stored_fragment>> store(segmenter_state& state, const segment_result& what) {
@@ -203,6 +213,7 @@ segmenter_actor::behavior_type segmenter(segmenter_actor::stateful_pointer<segme
       [self](open_atom, const media::analysis& what, const std::vector<stored_fragment>& known) {
         return to_caf(open(self->state, what, known));
       },
+      [self](grow_atom, const media::analysis& what) { return to_caf(grow(self->state, what)); },
       [self](store_atom, const segment_result& what) { return to_caf(store(self->state, what)); },
       [self](finish_atom) { return to_caf(finish(self->state)); },
   };

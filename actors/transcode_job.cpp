@@ -1,7 +1,6 @@
 #include "actors/transcode_job.hpp"
 
 #include "actors/error.hpp"
-#include "actors/time_to_read.hpp"
 #include "actors/timeline.hpp"
 #include "media/analyze.hpp"
 #include "media/ladder.hpp"
@@ -10,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace vp {
@@ -21,9 +21,7 @@ constexpr auto fallback_encoder = "libx264";
 } // namespace
 
 transcode_job_state::~transcode_job_state() {
-  for (auto& one : wishes_)
-    for (auto& answer : one.answers)
-      answer.deliver(to_caf(errc::overloaded, "the work on this video has been interrupted"));
+  refuse_wishes();
   caf::anon_send_exit(segmenter_, caf::exit_reason::user_shutdown);
 }
 
@@ -151,63 +149,36 @@ void transcode_job_state::claimed(claimed_job& job) {
   last_wish_ = job.claim.epoch << 20U;
   moved_ = self_->clock().now();
   renew_at_ = moved_ + config_.renewal;
-  source_ = {config_.video_hash, config_.source_path, job.video.file_size, job.claim.epoch, !whole_};
+  file_size_ = job.video.file_size;
+  source_ = {config_.video_hash, config_.source_path, file_size_, job.claim.epoch, !whole_, false};
   config_.settings.salt = fmt::format("{}.{}", job.video.id, job.video.uploads);
   known_fragments_ = std::move(job.fragments);
   if (!whole_)
     follow_upload();
-  if (job.planned)
+  continues_ = job.planned;
+  if (job.planned && job.plan.grows()) {
+    take_plan({std::move(job.plan), std::move(job.segments), {}}); // what is found now has to go on with it
+  } else if (job.planned) {
     open({std::move(job.plan), std::move(job.segments), {}});
-  else
-    analyze();
+    return;
+  }
+  analyze();
 }
 
 void transcode_job_state::analyze() {
   stage_ = stage::analyzing;
   publish();
-  self_
-      ->request(dispatcher_, config_.analyze_timeout + time_to_read(source_), analyze_atom_v,
-                analyze_task{source_, config_.settings})
-      .then(
-          [this](media::analysis& found) {
-            if (stage_ != stage::analyzing)
-              return;
-            if (found.segments.empty()) {
-              fail_video("The video can't be read: there is nothing in it to play");
-              return;
-            }
-            auto shared = std::make_shared<media::analysis>(std::move(found));
-            write<void>([this, shared] { open(std::move(*shared)); }, plan_atom_v, *claim_, *shared);
-          },
-          [this](const caf::error& problem) {
-            if (stage_ != stage::analyzing)
-              return;
-            auto why = from_caf(problem);
-            // No verdict on the source: it is not there yet, or nobody had time for it.
-            if (why.code == errc::incomplete)
-              end(job_end::not_yet, why.text);
-            else if (problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down
-                     || why.code == errc::cancelled)
-              end(job_end::put_back, why.text);
-            else
-              fail_video("The video can't be read: " + why.text);
-          });
+  look_if_due();
+}
+
+void transcode_job_state::keep_plan(const media::analysis& what, std::function<void()> then) {
+  write<void>(std::move(then), plan_atom_v, *claim_, what);
 }
 
 void transcode_job_state::open(media::analysis what) {
   stage_ = stage::opening;
-  plan_ = what.plan;
-  segments_ = what.segments;
-  totals_.clear();
-  for (const auto& rendition : plan_.renditions)
-    totals_.push_back(
-        {rendition.name,
-         0,
-         static_cast<std::uint32_t>(std::count_if(segments_.begin(), segments_.end(),
-                                                  [&](const auto& cell) { return has_media(rendition, cell); })),
-         {},
-         {},
-         rendition.encoder == media::copied});
+  looking_ = false;
+  take_plan(what);
   auto continued = what.inits.empty();
   auto answered = [this, continued](result<std::vector<stored_fragment>> kept) {
     if (stage_ != stage::opening)
@@ -221,6 +192,30 @@ void transcode_job_state::open(media::analysis what) {
   };
   retrier_->ask<std::vector<stored_fragment>>(segmenter_, config_.finish_timeout, answered, open_atom_v,
                                               std::move(what), known_fragments_);
+}
+
+void transcode_job_state::take_plan(const media::analysis& what) {
+  plan_ = what.plan;
+  segments_ = what.segments;
+  if (plan_.grows())
+    keep_encoder();
+  totals_.clear();
+  for (const auto& rendition : plan_.renditions)
+    totals_.push_back(
+        {rendition.name,
+         0,
+         static_cast<std::uint32_t>(std::count_if(segments_.begin(), segments_.end(),
+                                                  [&](const auto& cell) { return has_media(rendition, cell); })),
+         {},
+         {},
+         rendition.encoder == media::copied});
+}
+
+/// The next look must not choose another.
+void transcode_job_state::keep_encoder() {
+  for (const auto& rendition : plan_.renditions)
+    if (rendition.kind == media::media_kind::video && rendition.encoder != media::copied)
+      config_.settings.encoder = rendition.encoder;
 }
 
 // -- segments -------------------------------------------------------------------------------------
@@ -238,29 +233,42 @@ void transcode_job_state::start_encoding(const std::vector<stored_fragment>& kep
     write<void>([] {}, remove_atom_v, *claim_, gone);
   for (const auto& x : kept)
     stored_[x.rendition].insert(x.segment);
-  const auto poster_cell = has_poster_ ? std::nullopt : media::poster_cell(plan_, segments_);
-  job_order order{source_, plan_, {}, {}};
-  for (const auto& cell : segments_) {
-    cell_work work{cell, renditions_in(plan_, cell), 0, ready_bits(cell)};
-    for (const auto& id : ids_of(plan_, work.missing))
-      if (stored_[id].contains(cell.number))
-        work.missing &= ~bit_of(plan_, id);
-    if (poster_cell == cell.number)
-      work.missing |= poster_bit(plan_);
-    if (work.missing != 0) {
-      order.cells.push_back({cell, work.missing, work.ready});
-      seconds_left_ += seconds_of(plan_, cell);
-    }
-    cells_[cell.number] = work;
-  }
+  job_order order{source_, plan_, take_cells(), {}};
   order.first = beginning();
-  unfinished_ = order.cells.size();
   stage_ = stage::encoding;
   speed_.start(self_->clock().now());
   publish();
-  if (!order.cells.empty())
+  if (!order.cells.empty() || plan_.grows())
     self_->send(dispatcher_, open_atom_v, std::move(order), order_listener{self_});
   package_if_done();
+}
+
+/// Makes the plan's cells the job's, those that it has not; answers what is to be done of these.
+std::vector<cell_order> transcode_job_state::take_cells() {
+  std::vector<cell_order> more;
+  // While it is not known how long the video will be there is no telling where its poster is.
+  constexpr auto nowhere = std::numeric_limits<std::uint32_t>::max();
+  const auto poster_cell =
+      has_poster_ || plan_.grows() ? nowhere : media::poster_cell(plan_, segments_).value_or(nowhere);
+  for (const auto& cell : segments_) {
+    auto [at, is_new] = cells_.try_emplace(cell.number, cell_work{cell, 0, 0, ready_bits(cell)});
+    auto& work = at->second;
+    rendition_bits wanted = 0;
+    if (is_new)
+      for (const auto& id : ids_of(plan_, renditions_in(plan_, cell)))
+        if (!stored_[id].contains(cell.number))
+          wanted |= bit_of(plan_, id);
+    if (poster_cell == cell.number)
+      wanted |= poster_bit(plan_);
+    if (wanted != 0 && work.missing == 0) {
+      ++unfinished_;
+      seconds_left_ += seconds_of(plan_, cell);
+    }
+    work.missing |= wanted;
+    if (wanted != 0 || plan_.grows()) // what grows has no gaps, and may want more of any cell
+      more.push_back({cell, wanted, work.ready});
+  }
+  return more;
 }
 
 void transcode_job_state::handle_result(const segment_result& what) {
@@ -343,12 +351,21 @@ void transcode_job_state::begin_again(const std::string& reason) {
   spdlog::warn("{}: beginning again: {}", config_.video_hash, reason);
   stage_ = stage::analyzing;
   ++plan_number_;
+  refuse_wishes();
+  continues_ = false;
+  published_ = {};
+  publish(); // it can't be watched for the time being, and then under other names
+  plan_ = {};
+  segments_.clear();
+  looking_ = true; // until the encoders have let go
+  looked_at_.reset();
   cells_.clear();
   stored_.clear();
   known_fragments_.clear();
   unfinished_ = 0;
   seconds_left_ = 0;
   auto begin = [this] {
+    looking_ = false;
     if (stage_ == stage::analyzing)
       analyze();
   };
@@ -357,7 +374,7 @@ void transcode_job_state::begin_again(const std::string& reason) {
 }
 
 void transcode_job_state::package_if_done() {
-  if (unfinished_ > 0 || !claimed_whole_ || stage_ != stage::encoding)
+  if (unfinished_ > 0 || !claimed_whole_ || plan_.grows() || looking_ || stage_ != stage::encoding)
     return;
   stage_ = stage::packaging;
   publish();
@@ -377,7 +394,7 @@ void transcode_job_state::package_if_done() {
 void transcode_job_state::fail_video(const std::string& reason) {
   if (stage_ == stage::ending || stage_ == stage::failing)
     return;
-  if (!claimed_whole_) {
+  if (!claimed_whole_ || plan_.grows()) {
     // What there is of an upload is no ground for a verdict.
     end(job_end::not_yet, reason);
     return;

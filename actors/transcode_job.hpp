@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -101,8 +102,24 @@ private:
   std::vector<time_span> arrived_spans() const;
   void find_out_why_not(const std::string& reason);
   void analyze();
+  void look_if_due();
+  std::uint64_t beginning_there() const;
+  std::uint64_t bytes_there() const;
+  void look();
+  void see(media::analysis found, const source_ref& in);
+  void see_nothing(const caf::error& problem, const source_ref& in);
+  void give_up(const std::string& why, const source_ref& in);
+  void analyzed(media::analysis found, const source_ref& in);
+  void keep_plan(const media::analysis& what, std::function<void()> then);
   void open(media::analysis what);
+  void take_plan(const media::analysis& what);
+  void keep_encoder();
   void start_encoding(const std::vector<stored_fragment>& kept);
+  std::vector<cell_order> take_cells();
+  bool goes_on(const media::analysis& found) const;
+  void differs(const source_ref& in);
+  void grow(media::analysis found, const source_ref& in);
+  void grown(const media::analysis& what, const source_ref& in);
   void handle_result(const segment_result& what);
   void handle_stored(std::uint32_t number, rendition_bits which, const std::vector<stored_fragment>& fragments);
   void give_up_segment(std::uint32_t number, const error& why);
@@ -113,6 +130,7 @@ private:
   caf::result<std::uint64_t> wish(const fragment_wish& what);
   caf::result<void> await(std::uint64_t wish);
   void drop_forgotten_wishes();
+  void refuse_wishes();
   void grant_wishes(std::uint32_t number, rendition_bits which);
   void rank_wishes();
   cell_part beginning() const;
@@ -141,7 +159,9 @@ private:
   stage stage_ = stage::claiming;
   std::optional<claim> claim_;
   source_ref source_;
+  std::uint64_t file_size_ = 0;
   media::plan plan_;
+  bool continues_ = false;        ///< what an earlier start has planned
   std::uint32_t plan_number_ = 0; ///< tells what belongs to this plan from what is left of the one before
   std::vector<media::segment> segments_;
   std::vector<rendition_progress> totals_; ///< in step with the plan's renditions
@@ -155,7 +175,13 @@ private:
   bool claimed_whole_ = false; ///< the claim is that of a whole video
   bool has_poster_ = false;
   std::vector<media::byte_range> present_; ///< of the source
-  clock::time_point moved_{};              ///< when anything last came or was stored
+  bool grows_ = false;                     ///< its beginning can be read
+  bool told_ = false;                      ///< what is there of it
+  bool looking_ = false;
+  std::optional<std::uint64_t> looked_at_; ///< how many bytes there were, the last time
+  clock::time_point looked_{};             ///< and when that ended
+  caf::timespan look_took_{};
+  clock::time_point moved_{}; ///< when anything last came or was stored
 
   /// What a viewer waits for.
   struct viewer_wish {

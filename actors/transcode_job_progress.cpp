@@ -15,8 +15,9 @@ void transcode_job_state::tick() {
   if (!claim_ || stage_ == stage::ending)
     return;
   drop_forgotten_wishes();
-  if (!whole_ && stage_ == stage::encoding && running_.empty() && wishes_.empty()
-      && now - moved_ >= config_.upload_idle) {
+  look_if_due();
+  const auto waits = stage_ == stage::encoding || (stage_ == stage::analyzing && !looking_);
+  if (!whole_ && waits && running_.empty() && wishes_.empty() && now - moved_ >= config_.upload_idle) {
     end(job_end::put_back, "the upload does not go on");
     return;
   }
@@ -38,9 +39,13 @@ void transcode_job_state::renew() {
 void transcode_job_state::check_claim(const error& why) {
   if (why.code == errc::stale && stage_ < stage::packaging)
     end(job_end::cancelled, why.text);
+  else if (why.code == errc::conflict && !claimed_whole_)
+    end(job_end::put_back, why.text);
 }
 
 void transcode_job_state::publish() {
+  if (continues_ && stage_ < stage::encoding && retrier_->waiting_for_disk() == 0)
+    return; // it can be watched as the earlier start has left it
   auto now = self_->clock().now();
   auto last_words = stage_ == stage::packaging;
   if (published_ != clock::time_point{} && now - published_ < config_.progress_interval && !last_words) {

@@ -34,11 +34,14 @@ void transcode_job_state::handle_arrival(const arrival& now) {
   if (stage_ == stage::ending || whole_)
     return;
   present_ = now.present;
+  grows_ = now.grows;
+  told_ = true;
   moved_ = self_->clock().now();
   changed_ = true;
   if (now.whole)
     become_whole();
   note_ready();
+  look_if_due();
 }
 
 /// From here on the job is one like any other.
@@ -70,7 +73,7 @@ media::byte_range transcode_job_state::needed(const media::segment& cell, media:
 }
 
 rendition_bits transcode_job_state::ready_bits(const media::segment& cell) const {
-  if (whole_)
+  if (whole_ || plan_.grows()) // which ends before what is not there
     return ~rendition_bits{0};
   rendition_bits bits = 0;
   for (const auto kind : {media::media_kind::video, media::media_kind::audio})
@@ -97,7 +100,7 @@ void transcode_job_state::note_ready() {
 
 std::vector<time_span> transcode_job_state::arrived_spans() const {
   std::vector<time_span> spans;
-  if (whole_)
+  if (whole_ || plan_.grows()) // where nobody knows how long it will be there is no place on a timeline
     return spans;
   for (const auto& [number, work] : cells_) {
     const auto all = renditions_in(plan_, work.cell);

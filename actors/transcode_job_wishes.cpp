@@ -49,6 +49,13 @@ void transcode_job_state::drop_forgotten_wishes() {
     rank_wishes();
 }
 
+void transcode_job_state::refuse_wishes() {
+  for (auto& one : wishes_)
+    for (auto& answer : one.answers)
+      answer.deliver(to_caf(errc::overloaded, "the work on this video has been interrupted"));
+  wishes_.clear();
+}
+
 void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits which) {
   const auto granted = std::erase_if(wishes_, [&](viewer_wish& one) {
     const auto is_it = one.what.segment == number && (one.what.renditions & which) != 0;

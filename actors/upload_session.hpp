@@ -146,6 +146,7 @@ private:
   void look_elsewhere();
   void learn_arrival();
   void look_for_head();
+  std::optional<bool> find_out_growth() const;
   std::vector<std::uint32_t> wanted_chunks() const;
 
   chunk_receipt receipt(std::uint32_t index) const;
@@ -169,8 +170,9 @@ private:
   std::vector<arrival_listener> watchers_;
   std::vector<media::byte_range> wanted_; ///< by viewers
   media::index_finder finder_{0};
-  bool pausing_ = false; ///< the watchers were told a short while ago
-  bool untold_ = false;  ///< something has arrived since then
+  std::optional<bool> grows_; ///< see `arrival`
+  bool pausing_ = false;      ///< the watchers were told a short while ago
+  bool untold_ = false;       ///< something has arrived since then
   bool looking_elsewhere_ = false;
   std::uint32_t asking_ = 0; ///< requests about the whole upload that the catalog has not answered
   time_point spoken_to_{};

@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/upload_session.hpp"
+#include "media/growing.hpp"
 
 #include <algorithm>
 #include <array>
@@ -45,6 +46,7 @@ std::optional<media::byte_range> upload_session_state::present_around(std::uint6
 arrival upload_session_state::arrived() const {
   arrival now;
   now.whole = is_whole();
+  now.grows = grows_.value_or(false);
   const auto size = config_.video.file_size;
   if (now.whole)
     now.present.push_back({0, size});
@@ -158,14 +160,32 @@ void upload_session_state::look_for_head() {
       return;
     finder_.take(into);
   }
-  if (finder_.state() == media::index_finder::outcome::none)
+  if (!grows_)
+    grows_ = find_out_growth();
+  const auto index = finder_.index(); // none, where it grows without one
+  if (!grows_ || (!*grows_ && index.empty()))
     return;
-  const auto index = finder_.index();
   const auto size = config_.video.file_size;
   // The index is at one end or the other.
   const auto head = index.begin < head_size ? std::min(size, index.end + head_size) : std::min(size, head_size);
-  if (present_around(index.begin, index.size()) && present_around(0, head))
+  if (present_around(0, head))
     self_->send(config_.jobs, preview_atom_v, config_.video.hash, upload_session_actor{self_});
+}
+
+/// Whether the file can be watched as one that grows; nothing while that can't be seen.
+std::optional<bool> upload_session_state::find_out_growth() const {
+  const auto index = finder_.index();
+  const auto head = std::min<std::uint64_t>(config_.video.file_size, media::growing_head);
+  if (index.empty() ? !present_around(0, head) : !present_around(index.begin, index.size()))
+    return std::nullopt;
+  auto source = media::open_file(config_.folder.source(config_.video.hash));
+  if (!source)
+    return std::nullopt;
+  if (!index.empty())
+    return media::is_fragmented(**source, index);
+  std::vector<std::uint8_t> bytes(static_cast<std::size_t>(head));
+  const auto got = (*source)->read(0, bytes);
+  return got ? std::optional(media::begins_like_growing(std::span(bytes).first(*got))) : std::nullopt;
 }
 
 /// The missing chunks that somebody waits for and nobody sends; viewers first.

@@ -132,7 +132,7 @@ void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::t
   const auto limit = patience();
   auto failed = [answer, is_analysis = task_->is_analysis](caf::error& problem) mutable {
     if (is_analysis && problem == caf::sec::request_timeout)
-      answer.deliver(to_caf(errc::incomplete, "what it takes to plan this video has not arrived yet"));
+      answer.deliver(to_caf(errc::not_arrived, "what it takes to plan this video has not arrived yet"));
     else
       answer.deliver(std::move(problem));
   };

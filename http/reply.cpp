@@ -23,6 +23,7 @@ status status_of(errc code) {
   case errc::overloaded:
     return status::service_unavailable;
   case errc::incomplete:
+  case errc::not_arrived:
   case errc::timed_out:
     return status::gateway_timeout;
   default:

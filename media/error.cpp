@@ -32,6 +32,8 @@ const char* to_string(errc code) noexcept {
     return "overloaded";
   case errc::incomplete:
     return "incomplete";
+  case errc::not_arrived:
+    return "not_arrived";
   case errc::timed_out:
     return "timed_out";
   case errc::cancelled:

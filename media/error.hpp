@@ -23,7 +23,8 @@ enum class errc : std::uint8_t {
   disk_full,         ///< no space left
   io_failed,         ///< the disk or the database failed
   overloaded,        ///< too much at once; later it works
-  incomplete,        ///< a source of which too little has arrived to tell
+  incomplete,        ///< a source of which too little is there to tell
+  not_arrived,       ///< bytes of an upload did not come in time
   timed_out,         ///< a deadline passed
   cancelled,         ///< somebody asked to stop
   stale,             ///< the claim belongs to another owner by now

@@ -205,3 +205,46 @@ TEST_CASE("a part that was lost waits with the rest of its segment", "[order]") 
   CHECK(x.running_parts() == std::vector<cell_part>{{1, 0b110}});
   CHECK(x.next(carl, false) == order::part{1, 0b001});
 }
+
+TEST_CASE("an order goes on with a longer source", "[order]") {
+  auto more = test::make_order(test::hash_of('a'), 6);
+  auto what = more;
+  what.cells.resize(3);
+  what.source.grows = true;
+  order x{std::move(what)};
+  for (int i = 0; i < 3; ++i)
+    CHECK(step(x, anna, true) == i);
+  CHECK(x.waiting() == 0);
+  more.source.size = 2000;
+  // With the poster of a cell that was done.
+  more.cells.erase(more.cells.begin(), more.cells.begin() + 2);
+  more.cells[0].wanted = poster_bit(more.plan);
+  x.grow(more);
+  CHECK(x.source() == more.source);
+  CHECK(x.waiting() == 4);
+  REQUIRE(x.next(bert, true));
+  CHECK(*x.next(bert, true) == order::part{2, poster_bit(more.plan)});
+  CHECK(step(x, bert, true) == 2);
+  // Anna's decoder stands where it goes on.
+  CHECK(next(x, anna, false) == 3);
+  for (int i = 3; i < 6; ++i)
+    CHECK(step(x, anna, true) == i);
+  CHECK(x.unstored() == 0);
+}
+
+TEST_CASE("an order that goes on may want more of a cell that was done before it began", "[order]") {
+  auto more = test::make_order(test::hash_of('a'), 6);
+  auto what = more;
+  what.cells.resize(3);
+  what.cells[0].wanted = 0;
+  order x{std::move(what)};
+  CHECK(x.waiting() == 2);
+  more.cells = {more.cells[0], more.cells[3], more.cells[4], more.cells[5]};
+  more.cells[0].wanted = poster_bit(more.plan);
+  x.grow(more);
+  CHECK(x.waiting() == 6);
+  for (int i = 0; i < 6; ++i)
+    CHECK(step(x, anna, true) == i);
+  CHECK(x.waiting() == 0);
+  CHECK(x.unstored() == 0);
+}

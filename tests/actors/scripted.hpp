@@ -243,9 +243,10 @@ inline order_listener::behavior_type scripted_listener(order_listener::pointer s
 
 struct session_log {
   std::vector<media::byte_range> wanted; ///< the last time that somebody said so
+  arrival there;                         ///< when somebody begins to watch
 };
 
-inline upload_session_actor::behavior_type scripted_session(upload_session_actor::pointer,
+inline upload_session_actor::behavior_type scripted_session(upload_session_actor::pointer self,
                                                             std::shared_ptr<session_log> log) {
   return {
       [](begin_atom, std::uint32_t, std::uint64_t) -> caf::result<chunk_ticket> { return chunk_ticket{}; },
@@ -255,7 +256,7 @@ inline upload_session_actor::behavior_type scripted_session(upload_session_actor
       [](missing_atom) { return std::vector<std::uint32_t>{}; },
       [](finalize_atom) -> caf::result<video> { return video{}; },
       [](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> { return media::byte_range{}; },
-      [](watch_atom, const arrival_listener&) {},
+      [self, log](watch_atom, const arrival_listener& listener) { self->send(listener, arrive_atom_v, log->there); },
       [log](want_atom, const std::vector<media::byte_range>& ranges) { log->wanted = ranges; },
   };
 }

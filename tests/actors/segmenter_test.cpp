@@ -84,6 +84,33 @@ TEST_CASE_METHOD(segmenter_fixture, "a segmenter writes everything under its fin
   CHECK(files_under(folder.video(hash)) == 3 * 6 + 3);
 }
 
+TEST_CASE_METHOD(segmenter_fixture, "the manifests of a video that grows follow it", "[segmenter]") {
+  const auto whole = analysis;
+  analysis.segments.resize(2);
+  analysis.plan.seen = 65536;
+  REQUIRE(open(analysis));
+  const auto playlist = [&] { return content(folder.hls(hash) / "720p.m3u8"); };
+  CHECK(playlist().find(media::fragment_name(1)) != std::string::npos);
+  CHECK(playlist().find("#EXT-X-ENDLIST") == std::string::npos);
+  store(0);
+  auto longer = whole;
+  longer.segments.resize(3);
+  longer.plan.seen = 2 * 65536;
+  REQUIRE(ask<void>(segmenter, grow_atom_v, longer));
+  CHECK(playlist().find(media::fragment_name(2)) != std::string::npos);
+  CHECK(content(folder.dash(hash) / "manifest.mpd").find("dynamic") != std::string::npos);
+  auto other = longer;
+  other.plan.renditions.front().id = "720p-0000beef";
+  CHECK(ask<void>(segmenter, grow_atom_v, other).error().code == errc::stale);
+  // Nothing is forgotten of what was stored before.
+  analysis = whole;
+  REQUIRE(ask<void>(segmenter, grow_atom_v, whole));
+  CHECK(playlist().find("#EXT-X-ENDLIST") != std::string::npos);
+  for (std::uint32_t i = 1; i < 4; ++i)
+    store(i);
+  REQUIRE(ask<void>(segmenter, finish_atom_v));
+}
+
 TEST_CASE_METHOD(segmenter_fixture, "segments may come twice and in any order", "[segmenter]") {
   REQUIRE(open(analysis));
   for (auto number : {2U, 0U, 3U, 0U, 1U, 2U})

@@ -13,6 +13,7 @@ namespace {
 /// Answers a cancellation as the test says.
 struct jobs_script {
   std::vector<std::string> cancelled;
+  std::vector<std::string> previews;
   std::optional<error> fault;
 };
 
@@ -27,7 +28,9 @@ job_manager_actor::behavior_type scripted_jobs(job_manager_actor::pointer, std::
         return caf::unit;
       },
       [](drain_atom) -> caf::result<void> { return caf::unit; },
-      [](preview_atom, const std::string&, const upload_session_actor&) {},
+      [script](preview_atom, const std::string& hash, const upload_session_actor&) {
+        script->previews.push_back(hash);
+      },
       [](wish_atom, const fragment_wish&) -> caf::result<std::uint64_t> { return to_caf(errc::conflict, "no"); },
       [](await_atom, const std::string&, std::uint64_t) -> caf::result<void> { return caf::unit; },
       [](abort_atom, const std::string&, std::uint64_t) {},
@@ -378,4 +381,21 @@ TEST_CASE_METHOD(manager_fixture, "a disk that stays full is said", "[session_ma
                : test::fate{};
   };
   CHECK(remove(hash).error().code == errc::disk_full);
+}
+
+TEST_CASE_METHOD(manager_fixture, "a job may begin when the head of a file that grows is there", "[session_manager]") {
+  constexpr std::uint64_t chunk = 256 << 10U;
+  const auto is_matroska = GENERATE(true, false);
+  const auto hash = init({"film", "", "", "", 12 * chunk, 12, chunk})->video.hash;
+  const std::string zeros(chunk, '\0');
+  auto first = zeros;
+  if (is_matroska)
+    first.replace(0, 4, "\x1a\x45\xdf\xa3");
+  for (const auto index : {1U, 2U, 3U, 11U})
+    put(hash, index, zeros);
+  CHECK(script->previews.empty());
+  put(hash, 0, first);
+  CHECK(script->previews.size() == (is_matroska ? 1 : 0));
+  put(hash, 5, zeros);
+  CHECK(script->previews.size() == (is_matroska ? 2 : 0)); // said again until somebody begins
 }

@@ -129,8 +129,8 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
   CHECK(reads->empty());
   advance(2s);
   REQUIRE_FALSE(reads->empty());
-  CHECK(reads->front().code == errc::incomplete);
-  CHECK(answer.get<media::analysis>().error().code == errc::incomplete);
+  CHECK(reads->front().code == errc::not_arrived);
+  CHECK(answer.get<media::analysis>().error().code == errc::not_arrived);
   self->send_exit(session, caf::exit_reason::user_shutdown);
   *slot = slot_link_actor{};
 }

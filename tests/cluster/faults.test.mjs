@@ -50,7 +50,7 @@ async function makeClips(t) {
   const calm = await Server.startFor(t, { options: [...thorough, '--workers', '2'] });
   const clips = await Promise.all(sizes.map(async (size) => {
     // Of a container whose jobs begin when the upload is whole, so that there is work when the faults come.
-    const bytes = await makeClip(path.join(folder, `${size}.mkv`), { seconds: 16, size });
+    const bytes = await makeClip(path.join(folder, `${size}.avi`), { seconds: 16, size });
     const hash = await calm.upload(bytes, { title: size });
     assert.equal((await calm.ended(hash)).status, 'completed');
     const files = await digests(path.join(calm.data, 'uploads', hash));

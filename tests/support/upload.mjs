@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 
 import { findIndex } from '../../client/boxes.js';
+import { inSendingOrder } from '../../client/chunks.js';
 import { until } from './vidpipeline.mjs';
 
 export const chunkSize = 64 << 10;
@@ -47,6 +48,17 @@ export class Upload {
     await this.sendRange(0, Math.min(head, this.bytes.length));
   }
 
+  /** What is missing, as the pages send it. */
+  async inSendingOrder() {
+    const index = await findIndex(new Blob([this.bytes]));
+    return inSendingOrder([...this.missing], { index, chunkSize, size: this.bytes.length });
+  }
+
+  /** From the beginning up to this part of the file. */
+  async sendUpTo(part) {
+    for (const index of [...this.missing]) if ((index + 1) * chunkSize <= part * this.bytes.length) await this.send(index);
+  }
+
   playable() {
     return until(async () => {
       const video = await this.server.video(this.hash);
@@ -55,10 +67,11 @@ export class Upload {
   }
 }
 
-/** The fragments' addresses in the playlist of a rendition, as this server has them. */
-export async function fragmentsOf(server, video, rendition) {
+/** The fragments' addresses in the playlist of a rendition, as this server has them; a list that `grows` has no end. */
+export async function fragmentsOf(server, video, rendition, { grows = false } = {}) {
   const playlist = new URL(video.hls_url.replace('playlist', rendition), server.url);
   const text = await (await fetch(playlist)).text();
-  assert.match(text, /#EXT-X-ENDLIST/);
+  assert.equal(/#EXT-X-ENDLIST/.test(text), !grows, text);
+  assert.match(text, grows ? /PLAYLIST-TYPE:EVENT/ : /PLAYLIST-TYPE:VOD/);
   return text.split('\n').filter((line) => line.endsWith('.m4s')).map((line) => new URL(line, playlist).href);
 }

@@ -1,5 +1,6 @@
 // A real server process for a test, and a client for its HTTP interface.
 
+import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
@@ -259,4 +260,15 @@ export async function digests(folder) {
     found[withoutIds(path.relative(folder, file))] = createHash('sha256').update(content).digest('hex');
   }
   return found;
+}
+
+/** The digests of what a server makes of a video that it is given whole. */
+export async function filesOfWhole(t, bytes, options) {
+  const data = await folderFor(t);
+  const server = await Server.startFor(t, { data, options });
+  const hash = await server.upload(bytes);
+  const video = await server.ended(hash);
+  assert.equal(video.status, 'completed', video.error);
+  await server.stop();
+  return digests(path.join(data, 'uploads', hash));
 }

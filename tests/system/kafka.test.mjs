@@ -62,8 +62,8 @@ describe('Kafka', { skip, concurrency: 3 }, () => {
     const folder = await temporaryFolder();
     endings.push(() => remove(folder));
     // Of a container whose jobs begin when the upload is whole, so that all comes in one order.
-    clip = await makeClip(path.join(folder, 'clip.mkv'), { seconds: 2, size: '320x180' });
-    film = await makeClip(path.join(folder, 'film.mkv'), { seconds: 24 });
+    clip = await makeClip(path.join(folder, 'clip.avi'), { seconds: 2, size: '320x180' });
+    film = await makeClip(path.join(folder, 'film.avi'), { seconds: 24 });
   });
 
   after(async () => {

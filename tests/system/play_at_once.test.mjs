@@ -6,26 +6,18 @@ import path from 'node:path';
 import { test } from 'node:test';
 
 import { chunkSize, fragmentsOf, Upload } from '../support/upload.mjs';
-import { digests, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
+import { digests, filesOfWhole, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
 
 async function clipFor(t, seconds) {
   return makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds, size: '640x360' });
 }
 
-/** The files that a server makes of a video that it is given whole. */
-async function filesOfWhole(t, bytes) {
-  const data = await folderFor(t);
-  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
-  const hash = await server.upload(bytes);
-  assert.equal((await server.ended(hash)).status, 'completed');
-  await server.stop();
-  return digests(path.join(data, 'uploads', hash));
-}
+const options = ['--preset', 'ultrafast'];
 
 test('a video plays from its header on, and what is waited for comes first', { timeout: 240_000 }, async (t) => {
   const bytes = await clipFor(t, 30);
   const data = await folderFor(t);
-  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const server = await Server.startFor(t, { data, options });
   const upload = await new Upload(server, bytes).begin();
   assert.equal((await server.video(upload.hash)).hls_url, null);
   await upload.sendHead();
@@ -69,14 +61,14 @@ test('a video plays from its header on, and what is waited for comes first', { t
   assert.equal(ended.status, 'completed', ended.error);
   assert.deepEqual(Buffer.from(await (await fetch(fragments[7])).arrayBuffer()), fragment);
   await server.stop();
-  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes, options));
 });
 
 test("an upload's own pictures are a rendition, and there first", { timeout: 240_000 }, async (t) => {
   const file = path.join(await folderFor(t), 'clip.mp4');
   const bytes = await makeClip(file, { seconds: 12, options: ['-b:v', '500k', '-maxrate', '500k', '-bufsize', '500k'] });
   const data = await folderFor(t);
-  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const server = await Server.startFor(t, { data, options });
   const upload = await new Upload(server, bytes).begin();
   await upload.sendHead();
   const video = await upload.playable();
@@ -88,10 +80,10 @@ test("an upload's own pictures are a rendition, and there first", { timeout: 240
   const ended = await server.ended(upload.hash);
   assert.equal(ended.status, 'completed', ended.error);
   await server.stop();
-  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes, options));
 
   const other = await folderFor(t);
-  const encoding = await Server.startFor(t, { data: other, options: ['--preset', 'ultrafast', '--copy-source', 'off'] });
+  const encoding = await Server.startFor(t, { data: other, options: [...options, '--copy-source', 'off'] });
   const hash = await encoding.upload(bytes);
   await encoding.ended(hash);
   const top = 'media/360p/0.m4s';
@@ -103,7 +95,7 @@ test("an upload's own pictures are a rendition, and there first", { timeout: 240
 test('whatever the order of its chunks, the files are the same', { timeout: 240_000 }, async (t) => {
   const bytes = await clipFor(t, 12);
   const data = await folderFor(t);
-  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const server = await Server.startFor(t, { data, options });
   const upload = await new Upload(server, bytes).begin();
   await upload.sendHead();
   await upload.playable();
@@ -111,12 +103,12 @@ test('whatever the order of its chunks, the files are the same', { timeout: 240_
   const ended = await server.ended(upload.hash);
   assert.equal(ended.status, 'completed', ended.error);
   await server.stop();
-  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes, options));
 });
 
 test('an upload that is cancelled leaves nothing, and who waits is told', { timeout: 120_000 }, async (t) => {
   const data = await folderFor(t);
-  const server = await Server.startFor(t, { data, options: ['--preset', 'ultrafast'] });
+  const server = await Server.startFor(t, { data, options });
   const upload = await new Upload(server, await clipFor(t, 30)).begin();
   await upload.sendHead();
   const fragments = await fragmentsOf(server, await upload.playable(), '360p');
@@ -130,7 +122,6 @@ test('an upload that is cancelled leaves nothing, and who waits is told', { time
 test('killed while it is watched and uploaded, it goes on', { timeout: 240_000 }, async (t) => {
   const bytes = await clipFor(t, 20);
   const data = await folderFor(t);
-  const options = ['--preset', 'ultrafast'];
   const killed = await Server.startFor(t, { data, options });
   const first = await new Upload(killed, bytes).begin();
   await first.sendHead();
@@ -148,5 +139,5 @@ test('killed while it is watched and uploaded, it goes on', { timeout: 240_000 }
   const ended = await server.ended(upload.hash);
   assert.equal(ended.status, 'completed', ended.error);
   await server.stop();
-  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes));
+  assert.deepEqual(await digests(path.join(data, 'uploads', upload.hash)), await filesOfWhole(t, bytes, options));
 });
