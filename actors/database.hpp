@@ -133,6 +133,7 @@ private:
 
   result<bool> has_claim(const row& which, const std::string& owner) const;
   bool must_wait(const row& which);
+  bool another_has_turn(std::int64_t id, std::int64_t before);
   std::uint64_t begin(const row& which, const std::string& owner, const std::string& url, video_status status);
   void migrate();
   std::int64_t now() const;

@@ -100,13 +100,19 @@ bool database::must_wait(const row& which) {
   others.executeStep();
   auto most = others.getColumn(0).getUInt();
   auto last_start = which.video.attempts + 1 == max_attempts;
-  auto& turns = query("SELECT 1 FROM videos WHERE id <> ? AND id < ? AND turn_until > ? "
-                      "AND status IN ('queued', 'processing') LIMIT 1",
-                      id, last_start ? id : std::numeric_limits<std::int64_t>::max(), now());
-  auto wait = turns.executeStep() || most >= max_attempts || (most > 0 && last_start);
+  auto wait = another_has_turn(id, last_start ? id : std::numeric_limits<std::int64_t>::max()) || most >= max_attempts
+              || (most > 0 && last_start);
   if (last_start)
     run("UPDATE videos SET turn_until = ? WHERE id = ?", wait ? now() + milliseconds(longest_turn) : 0, id);
   return wait;
+}
+
+/// Whether a video other than this one, and older than `before`, waits to be started alone.
+bool database::another_has_turn(std::int64_t id, std::int64_t before) {
+  auto& turns = query("SELECT 1 FROM videos WHERE id <> ? AND id < ? AND turn_until > ? "
+                      "AND status IN ('queued', 'processing') LIMIT 1",
+                      id, before, now());
+  return turns.executeStep();
 }
 
 /// Whether this owner's claim on the video is live; `conflict` where that of another process is.
@@ -231,7 +237,12 @@ result<void> database::renew(const claim& mine, std::chrono::nanoseconds lifetim
     auto found = find_working(mine);
     if (!found)
       return tl::unexpected(found.error());
-    run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), found->video.id);
+    // An upload may take for ever to bring a first fragment.
+    auto& video = found->video;
+    if (video.status == video_status::uploading && video.attempts > 0
+        && another_has_turn(video.id, std::numeric_limits<std::int64_t>::max()))
+      return vp::fail(errc::conflict, tried_alone);
+    run("UPDATE videos SET expires = ? WHERE id = ?", now() + milliseconds(lifetime), video.id);
     return {};
   });
 }

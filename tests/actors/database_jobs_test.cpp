@@ -85,8 +85,16 @@ TEST_CASE_METHOD(test::storage, "no upload is begun beside a video that is tried
   SECTION("the upload is first") {
     auto early = db->preview_job(b, "me/4", "", 30s);
     REQUIRE(early);
+    CHECK(db->renew(early->claim, 30s));
     CHECK(db->claim_job(a, "me/3", "", 30s).error().code == errc::conflict);
-    REQUIRE(db->store_fragments(early->claim, some_fragments()));
+    SECTION("and has a fragment") {
+      REQUIRE(db->store_fragments(early->claim, some_fragments()));
+      CHECK(db->renew(early->claim, 30s));
+    }
+    SECTION("and does not keep the video waiting for one") {
+      CHECK(db->renew(early->claim, 30s).error().code == errc::conflict);
+      REQUIRE(db->release(early->claim));
+    }
     CHECK(db->claim_job(a, "me/3", "", 30s));
   }
 }
