@@ -23,16 +23,21 @@ std::uint64_t big_endian(const std::uint8_t* p, int bytes) {
 }
 
 void walk_boxes(byte_source& source, const std::function<bool(const box&)>& visit) {
+  walk_boxes(source, {0, source.size()}, visit);
+}
+
+void walk_boxes(byte_source& source, byte_range within, const std::function<bool(const box&)>& visit) {
   constexpr int most_boxes = 1'000'000; // of a fragmented file, and enough for a day of it
   box it;
-  for (int i = 0; i < most_boxes && it.offset + 8 <= source.size(); ++i) {
+  it.offset = within.begin;
+  for (int i = 0; i < most_boxes && it.offset + 8 <= within.end; ++i) {
     std::array<std::uint8_t, 16> head{};
     read_fully(source, it.offset, head);
     it.size = big_endian(head.data(), 4);
     std::memcpy(it.name.data(), head.data() + 4, 4);
     if (it.size == 1)
       it.size = big_endian(head.data() + 8, 8);
-    const bool whole = it.size >= 8 && it.size <= source.size() - it.offset;
+    const bool whole = it.size >= 8 && it.size <= within.end - it.offset;
     if (!visit(it) || !whole)
       return;
     it.offset += it.size;

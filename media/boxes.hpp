@@ -1,6 +1,7 @@
 #pragma once
 
 #include "media/byte_source.hpp"
+#include "media/types.hpp"
 
 #include <array>
 #include <cstddef>
@@ -23,6 +24,9 @@ struct box {
 /// Calls `visit` for each box at the top level until it returns false; the last one may reach beyond the end of the
 /// file. Of the source only the headers are read.
 void walk_boxes(byte_source& source, const std::function<bool(const box&)>& visit);
+
+/// The same for the boxes in these bytes of the source, such as another box's content.
+void walk_boxes(byte_source& source, byte_range within, const std::function<bool(const box&)>& visit);
 
 /// Calls `visit` with the type and the content of each box in these bytes, until it returns false or one does not fit;
 /// true when none of that was so.

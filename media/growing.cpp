@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <array>
-#include <string_view>
 
 namespace vp::media {
 
@@ -39,20 +38,13 @@ bool begins_like_growing(std::span<const std::uint8_t> head) {
 }
 
 bool is_fragmented(byte_source& source, byte_range index) {
-  constexpr int most_boxes = 1000; // a track each, and a few more
-  auto at = index.begin + box_header;
-  for (int i = 0; i < most_boxes && at + box_header <= index.end; ++i) {
-    std::array<std::uint8_t, box_header> head{};
-    read_fully(source, at, head);
-    const std::string_view type(reinterpret_cast<const char*>(head.data()) + 4, 4);
-    const auto size = big_endian(head.data(), 4);
-    if (type == "mvex")
-      return true;
-    if (size < box_header) // none of them has as much as 4 GiB
-      return false;
-    at += size;
-  }
-  return false;
+  int most_boxes = 1000; // a track each, and a few more
+  bool found = false;
+  walk_boxes(source, {index.begin + box_header, index.end}, [&](const box& it) {
+    found = it.type() == "mvex";
+    return !found && --most_boxes > 0;
+  });
+  return found;
 }
 
 std::uint64_t usable_size(byte_source& source) {
