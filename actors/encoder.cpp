@@ -96,10 +96,7 @@ codec_actor::behavior_type codec(codec_actor::stateful_pointer<codec_state> self
           auto source = self->state.config.open_source(task.source);
           if (!source)
             return tl::unexpected(std::move(source.error()));
-          const auto how = task.source.grows      ? media::arrival::growing
-                           : task.source.arriving ? media::arrival::arriving
-                                                  : media::arrival::whole;
-          return media::analyze(**source, task.settings, stop, how);
+          return media::analyze(**source, task.settings, stop, task.source.state);
         });
       },
       [self](encode_atom, const segment_task& task, const media::interrupt& stop) {

@@ -249,8 +249,12 @@ struct source_ref {
   std::string path; ///< on the server
   std::uint64_t size = 0;
   std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
-  bool arriving = false;     ///< is still being uploaded when the job begins: what is not there yet is waited for
-  bool grows = false;        ///< and `size` is that of its beginning, behind which more will follow
+  /// How much of it there was when somebody began with it: what is not there yet is waited for, and where it grows
+  /// `size` is that of its beginning.
+  media::arrival state = media::arrival::whole;
+
+  bool arriving() const { return state != media::arrival::whole; }
+  bool grows() const { return state == media::arrival::growing; }
 
   friend bool operator==(const source_ref&, const source_ref&) = default;
 };
@@ -462,7 +466,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.arriving, x.grows);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.state);
 }
 
 template <class I>

@@ -150,7 +150,7 @@ void transcode_job_state::claimed(claimed_job& job) {
   moved_ = self_->clock().now();
   renew_at_ = moved_ + config_.renewal;
   file_size_ = job.video.file_size;
-  source_ = {config_.video_hash, config_.source_path, file_size_, job.claim.epoch, !whole_, false};
+  source_ = {config_.video_hash, config_.source_path, file_size_, job.claim.epoch, arrival_state()};
   config_.settings.salt = fmt::format("{}.{}", job.video.id, job.video.uploads);
   known_fragments_ = std::move(job.fragments);
   if (!whole_)
@@ -265,7 +265,7 @@ std::vector<cell_order> transcode_job_state::take_cells() {
       seconds_left_ += seconds_of(plan_, cell);
     }
     work.missing |= wanted;
-    if (wanted != 0 || plan_.grows()) // what grows has no gaps, and may want more of any cell
+    if (wanted != 0 || (is_new && plan_.grows())) // an order that grows has no gaps: it may want more of any cell
       more.push_back({cell, wanted, work.ready});
   }
   return more;

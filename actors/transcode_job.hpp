@@ -105,6 +105,7 @@ private:
   void look_if_due();
   std::uint64_t beginning_there() const;
   std::uint64_t bytes_there() const;
+  media::arrival arrival_state() const;
   void look();
   void see(media::analysis found, const source_ref& in);
   void see_nothing(const caf::error& problem, const source_ref& in);

@@ -11,6 +11,7 @@
 #include <chrono>
 #include <limits>
 #include <numeric>
+#include <span>
 #include <utility>
 
 namespace vp {
@@ -24,11 +25,6 @@ constexpr int seldom = 20;                ///< times as long as it takes
 constexpr std::chrono::seconds at_most_every{1};
 
 constexpr auto never_again = std::numeric_limits<std::uint64_t>::max();
-
-bool same(const media::segment& x, const media::segment& y) {
-  return x.number == y.number && x.start == y.start && x.end == y.end && x.frames == y.frames
-         && x.audio_start == y.audio_start && x.audio_end == y.audio_end;
-}
 
 } // namespace
 
@@ -61,6 +57,12 @@ std::uint64_t transcode_job_state::beginning_there() const {
   return present_.front().end / piece_size * piece_size; // encoders keep pieces, which must be whole
 }
 
+media::arrival transcode_job_state::arrival_state() const {
+  if (whole_)
+    return media::arrival::whole;
+  return grows_ ? media::arrival::growing : media::arrival::arriving;
+}
+
 /// That a look could see.
 std::uint64_t transcode_job_state::bytes_there() const {
   if (grows_)
@@ -71,9 +73,8 @@ std::uint64_t transcode_job_state::bytes_there() const {
 
 void transcode_job_state::look() {
   auto in = source_;
-  in.arriving = !whole_;
-  in.grows = grows_ && !whole_;
-  in.size = in.grows ? beginning_there() : file_size_;
+  in.state = arrival_state();
+  in.size = in.grows() ? beginning_there() : file_size_;
   looking_ = true;
   looked_at_ = bytes_there();
   const auto begun = self_->clock().now();
@@ -88,11 +89,11 @@ void transcode_job_state::look() {
       ->request(dispatcher_, config_.analyze_timeout + time_to_read(in), analyze_atom_v,
                 analyze_task{in, config_.settings})
       .then(
-          [this, ended, in](media::analysis& found) mutable {
+          [this, ended, in](media::analysis& found) {
             if (ended())
               see(std::move(found), in);
           },
-          [this, ended, in](const caf::error& problem) mutable {
+          [this, ended, in](const caf::error& problem) {
             if (ended())
               see_nothing(problem, in);
           });
@@ -108,15 +109,15 @@ void transcode_job_state::see(media::analysis found, const source_ref& in) {
 
 void transcode_job_state::see_nothing(const caf::error& problem, const source_ref& in) {
   looking_ = false;
-  if ((stage_ != stage::analyzing && stage_ != stage::encoding) || (whole_ && in.arriving))
+  if ((stage_ != stage::analyzing && stage_ != stage::encoding) || (whole_ && in.arriving()))
     return;
   const auto why = from_caf(problem);
   const auto unseen =
       problem == caf::sec::request_timeout || problem == caf::sec::request_receiver_down || why.code == errc::cancelled;
   // No verdict on the source: it is not there yet, or nobody had time for it.
-  if ((in.grows && (why.code == errc::incomplete || unseen)) || why.code == errc::not_arrived)
+  if ((in.grows() && (why.code == errc::incomplete || unseen)) || why.code == errc::not_arrived)
     return; // it is looked at again when there is more
-  if (in.grows && stage_ == stage::encoding)
+  if (in.grows() && stage_ == stage::encoding)
     looked_at_ = never_again; // until it is whole
   else if (why.code == errc::incomplete)
     end(job_end::not_yet, why.text);
@@ -128,7 +129,7 @@ void transcode_job_state::see_nothing(const caf::error& problem, const source_re
 
 /// What is found in all of a file is a verdict, whatever its beginning looked like.
 void transcode_job_state::give_up(const std::string& why, const source_ref& in) {
-  if (!in.arriving)
+  if (!in.arriving())
     plan_.seen = 0;
   fail_video("The video can't be read: " + why);
 }
@@ -153,7 +154,8 @@ void transcode_job_state::analyzed(media::analysis found, const source_ref& in) 
 /// Whether nothing is different in what was found before.
 bool transcode_job_state::goes_on(const media::analysis& found) const {
   return found.plan.renditions == plan_.renditions && found.segments.size() >= segments_.size()
-         && std::equal(segments_.begin(), segments_.end(), found.segments.begin(), same);
+         && std::ranges::equal(segments_, std::span(found.segments).first(segments_.size()),
+                               &media::segment::same_cell);
 }
 
 /// What was found does not go on with what was found before. Of the whole file it is planned anew, under other names:
@@ -161,7 +163,7 @@ bool transcode_job_state::goes_on(const media::analysis& found) const {
 void transcode_job_state::differs(const source_ref& in) {
   constexpr auto reason = "the file goes on otherwise than its beginning looked";
   looking_ = false;
-  if (!in.arriving) {
+  if (!in.arriving()) {
     config_.settings.salt += '+';
     begin_again(reason);
   } else if (!whole_) {

@@ -145,7 +145,8 @@ void upload_session_state::learn_arrival() {
           failed);
 }
 
-/// Tells the job manager when enough is there to plan the video: its index, and the first of its pictures.
+/// Tells the job manager when enough is there to plan the video, or the beginning of one that grows: its index, where
+/// it has one, and the first of its pictures.
 void upload_session_state::look_for_head() {
   if (!config_.jobs || is_whole() || !source_)
     return;

@@ -110,7 +110,7 @@ caf::result<bytes> worker_slot_state::read(std::uint64_t id, std::uint64_t offse
   const auto begin = std::min(offset, source.size);
   const media::byte_range wanted{begin, std::min(source.size, begin + length)};
   const auto& present = task_->present;
-  if (!source.arriving || (present.begin <= wanted.begin && wanted.end <= present.end))
+  if (!source.arriving() || (present.begin <= wanted.begin && wanted.end <= present.end))
     read_file(source.path, wanted, answer);
   else
     await(id, wanted, answer);

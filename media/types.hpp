@@ -96,6 +96,13 @@ struct segment {
   byte_range video_bytes;       ///< of the source, that are read for its frames; all where the index does not tell
   byte_range audio_bytes;       ///< the same for its audio
 
+  /// The same cell of the timeline, wherever its bytes are.
+  bool same_cell(segment other) const {
+    other.video_bytes = video_bytes;
+    other.audio_bytes = audio_bytes;
+    return *this == other;
+  }
+
   friend bool operator==(const segment&, const segment&) = default;
 };
 

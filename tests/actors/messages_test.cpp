@@ -167,7 +167,7 @@ claimed_job sample() {
 
 template <>
 source_ref sample() {
-  return {test::hash_of('f'), "/a/path", 12345, 7, true};
+  return {test::hash_of('f'), "/a/path", 12345, 7, media::arrival::arriving};
 }
 
 template <>

@@ -210,7 +210,7 @@ TEST_CASE("an order goes on with a longer source", "[order]") {
   auto more = test::make_order(test::hash_of('a'), 6);
   auto what = more;
   what.cells.resize(3);
-  what.source.grows = true;
+  what.source.state = media::arrival::growing;
   order x{std::move(what)};
   for (int i = 0; i < 3; ++i)
     CHECK(step(x, anna, true) == i);

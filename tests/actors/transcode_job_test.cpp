@@ -730,13 +730,13 @@ struct growing_fixture : arriving_fixture {
     session->there.grows = true;
     encoder->analysis = [this](const analyze_task& task) -> result<media::analysis> {
       looks.push_back(task.source);
-      if (task.source.arriving && !task.source.grows)
+      if (task.source.arriving() && !task.source.grows())
         return fail(errc::incomplete, "it has no index");
-      const auto certain = std::min<std::uint64_t>(6, task.source.size / piece - (task.source.grows ? 1 : 0));
+      const auto certain = std::min<std::uint64_t>(6, task.source.size / piece - (task.source.grows() ? 1 : 0));
       if (task.source.size < 2 * piece)
         return fail(errc::incomplete, "not enough");
       auto found = test::make_analysis(static_cast<std::uint32_t>(certain));
-      if (task.source.grows)
+      if (task.source.grows())
         found.plan.seen = task.source.size;
       return found;
     };
@@ -778,7 +778,7 @@ TEST_CASE_METHOD(growing_fixture, "a video grows while it is uploaded", "[transc
   arrives(3 * piece + 1000);
   advance(5s);
   REQUIRE(looks.size() == 2);
-  CHECK(looks[1].grows);
+  CHECK(looks[1].grows());
   CHECK(looks[1].size == 3 * piece);
   CHECK(encoded() == std::set<std::uint32_t>{0, 1});
   CHECK(look().progress.segments_total == 2);
@@ -797,7 +797,7 @@ TEST_CASE_METHOD(growing_fixture, "a video grows while it is uploaded", "[transc
   advance(20s);
   CHECK(only_end() == job_end::completed);
   CHECK(look().has_poster);
-  CHECK(std::count_if(looks.begin(), looks.end(), [](const auto& x) { return !x.grows; }) == 1);
+  CHECK(std::count_if(looks.begin(), looks.end(), [](const auto& x) { return !x.grows(); }) == 1);
   CHECK(looks.back().size == 8 * piece);
   CHECK(playlist().find("ENDLIST") != std::string::npos);
   // Each of them was made once.
@@ -848,7 +848,7 @@ TEST_CASE_METHOD(growing_fixture, "a video that grows goes on where a killed ser
     start();
     advance(20s);
     CHECK(only_end() == job_end::completed);
-    CHECK_FALSE(looks.back().grows);
+    CHECK_FALSE(looks.back().grows());
     CHECK(encoded() == std::set<std::uint32_t>{0, 3, 4, 5}); // 0 for the poster, the others are kept
   }
 }
@@ -901,7 +901,7 @@ TEST_CASE_METHOD(growing_fixture, "the beginning of a file is no ground for a ve
   advance(6s);
   const auto as_before = encoder->analysis;
   encoder->analysis = [as_before](const analyze_task& task) -> result<media::analysis> {
-    if (task.source.grows)
+    if (task.source.grows())
       return fail(errc::broken_media, "it is damaged");
     return as_before(task);
   };
@@ -919,7 +919,7 @@ TEST_CASE_METHOD(growing_fixture, "a verdict on the whole file is one, whatever 
   advance(10s);
   const auto as_before = encoder->analysis;
   encoder->analysis = [as_before](const analyze_task& task) -> result<media::analysis> {
-    if (!task.source.grows)
+    if (!task.source.grows())
       return fail(errc::unsupported_media, "it is no video further on");
     return as_before(task);
   };
@@ -952,7 +952,7 @@ TEST_CASE_METHOD(growing_fixture, "who waits for what is planned otherwise is to
   const auto as_before = encoder->analysis;
   encoder->analysis = [as_before](const analyze_task& task) {
     auto found = as_before(task);
-    if (found && !task.source.grows)
+    if (found && !task.source.grows())
       found->segments.resize(2);
     return found;
   };
@@ -971,7 +971,7 @@ TEST_CASE_METHOD(growing_fixture, "what a beginning looks like is of no interest
   encoder->takes = 5s;
   encoder->analysis = [as_before](const analyze_task& task) {
     auto found = as_before(task);
-    if (found && task.source.grows)
+    if (found && task.source.grows())
       found->segments.front().frames += 1;
     return found;
   };

@@ -123,7 +123,7 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
   *slot = made;
   tell(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run"});
   analyze_task task;
-  task.source = {test::hash_of('a'), "nowhere", 1000, 1, true};
+  task.source = {test::hash_of('a'), "nowhere", 1000, 1, media::arrival::arriving};
   auto answer = request(config.dispatcher, analyze_atom_v, task);
   advance(config.analysis_patience - 1s);
   CHECK(reads->empty());

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <span>
 
 using namespace vp::media;
 
@@ -23,11 +24,6 @@ std::string film(const std::string& rate = "25", int frames = 500) {
 
 interrupt limit() {
   return interrupt(std::chrono::seconds(60));
-}
-
-bool same_cell(const segment& x, const segment& y) {
-  return x.number == y.number && x.start == y.start && x.end == y.end && x.frames == y.frames
-         && x.audio_start == y.audio_start && x.audio_end == y.audio_end;
 }
 
 movie::bytes beginning_of(const movie::bytes& file, double part) {
@@ -62,7 +58,7 @@ std::size_t check_growing(const std::filesystem::path& clip, rational rate = {25
     CHECK(found->segments.size() >= segments);
     segments = found->segments.size();
     REQUIRE(segments > 0);
-    CHECK(std::equal(found->segments.begin(), found->segments.end(), made.analysis.segments.begin(), same_cell));
+    CHECK(std::ranges::equal(found->segments, std::span(made.analysis.segments).first(segments), &segment::same_cell));
     // The last one is the most daring.
     for (const auto number : {segments - 1, std::size_t{0}}) {
       INFO(number);
