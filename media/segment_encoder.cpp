@@ -29,8 +29,9 @@ result<void> open_once(std::unique_ptr<T>& it, Open open) {
 
 class ladder_encoder final : public segment_encoder {
 public:
-  ladder_encoder(byte_source& source, plan plan)
-      : source_(source, plan.grows() ? plan.seen : source.size()), plan_(std::move(plan)) {}
+  ladder_encoder(byte_source& source, plan plan, bool decodes_ahead)
+      : source_(source, plan.grows() ? plan.seen : source.size()), plan_(std::move(plan)),
+        decodes_ahead_(decodes_ahead) {}
 
   result<std::vector<fragment>> encode(const segment& cell, std::span<const std::string> renditions,
                                        const interrupt& stop) override {
@@ -81,7 +82,8 @@ private:
 
   result<void> encode_video(const segment& cell, const std::vector<bool>& wanted, const interrupt& stop,
                             std::vector<fragment>& into) {
-    if (auto done = open_once(video_, [&] { return video_segments::open(source_, plan_, stop); }); !done)
+    if (auto done = open_once(video_, [&] { return video_segments::open(source_, plan_, stop, decodes_ahead_); });
+        !done)
       return done;
     auto made = video_->encode(cell, wanted, stop);
     if (!made)
@@ -115,6 +117,7 @@ private:
 
   beginning source_;
   plan plan_;
+  bool decodes_ahead_;
   std::unique_ptr<video_copier> copier_; // each is opened when it is first needed
   std::unique_ptr<video_segments> video_;
   std::unique_ptr<audio_encoder> audio_;
@@ -122,10 +125,11 @@ private:
 
 } // namespace
 
-result<std::unique_ptr<segment_encoder>> segment_encoder::open(byte_source& source, const plan& plan) {
+result<std::unique_ptr<segment_encoder>> segment_encoder::open(byte_source& source, const plan& plan,
+                                                               bool decodes_ahead) {
   if (plan.renditions.empty())
     return fail(errc::invalid_request, "the plan has no renditions");
-  return std::make_unique<ladder_encoder>(source, plan);
+  return std::make_unique<ladder_encoder>(source, plan, decodes_ahead);
 }
 
 } // namespace vp::media

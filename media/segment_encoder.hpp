@@ -19,8 +19,10 @@ namespace vp::media {
 /// else seeks. After an error the object is spent: open another.
 class segment_encoder {
 public:
-  /// `source` must outlive the encoder.
-  static result<std::unique_ptr<segment_encoder>> open(byte_source& source, const plan& plan);
+  /// `source` must outlive the encoder. One that `decodes_ahead` does so in a second thread, for segments that somebody
+  /// waits for: the bytes are the same, and two processors are busy with them.
+  static result<std::unique_ptr<segment_encoder>> open(byte_source& source, const plan& plan,
+                                                       bool decodes_ahead = false);
 
   virtual ~segment_encoder() = default;
 

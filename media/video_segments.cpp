@@ -15,21 +15,21 @@ constexpr const char* deinterlace = "bwdif=mode=send_frame:parity=auto:deint=int
 
 } // namespace
 
-video_segments::video_segments(const plan& plan, std::unique_ptr<demuxer> source, const colour& to)
-    : plan_(plan), colour_(to), source_(std::move(source)), ladder_(plan, to) {
+video_segments::video_segments(const plan& plan, std::unique_ptr<demuxer> source, const colour& to, bool decodes_ahead)
+    : plan_(plan), colour_(to), source_(std::move(source)), decodes_ahead_(decodes_ahead), ladder_(plan, to) {
   for (const auto& rendition : plan.renditions)
     if (rendition.kind == media_kind::video)
       rungs_.push_back(rendition);
 }
 
 result<std::unique_ptr<video_segments>> video_segments::open(byte_source& source, const plan& plan,
-                                                             const interrupt& stop) {
+                                                             const interrupt& stop, bool decodes_ahead) {
   auto opened = open_video(source, plan, stop);
   if (!opened)
     return tl::unexpected(opened.error());
   const int index = plan.source.video->index;
   const auto to = output_colour(*(*opened)->stream(index).codecpar);
-  std::unique_ptr<video_segments> self(new video_segments(plan, std::move(*opened), to));
+  std::unique_ptr<video_segments> self(new video_segments(plan, std::move(*opened), to, decodes_ahead));
   auto reader = frame_reader::open(*self->source_, index, timeline(plan));
   if (!reader)
     return tl::unexpected(reader.error());
@@ -94,6 +94,15 @@ result<std::uint32_t> video_segments::encode_frames(const segment& cell, encoder
   const int before = plan_.source.video->interlaced ? neighbours : 0;
   if (auto done = reader_->position(cell.start, before, afresh); !done)
     return tl::unexpected(done.error());
+  // How many pictures a deinterlacer takes is for it to say.
+  if (decodes_ahead_ && before == 0)
+    ahead_.emplace(*reader_, cell.start, cell.end, cell.frames);
+  auto frames = push_frames(cell, encoders);
+  ahead_.reset();
+  return frames;
+}
+
+result<std::uint32_t> video_segments::push_frames(const segment& cell, encoder_set& encoders) {
   std::uint32_t count = 0;
   while (count < cell.frames) {
     const auto picture = next_picture(cell);
@@ -144,7 +153,7 @@ result<void> video_segments::push(const AVFrame& frame, std::int64_t pts, encode
 /// The next frame, deinterlaced where the source needs it.
 result<frame_ptr> video_segments::next_picture(const segment& cell) {
   if (!plan_.source.video->interlaced)
-    return reader_->next();
+    return ahead_ ? ahead_->next() : reader_->next();
   for (;;) {
     if (deinterlacer_) {
       auto picture = deinterlacer_->pull();

@@ -50,9 +50,10 @@ void encode_cell(segment_encoder& encoder, const segment& cell, const std::vecto
 }
 
 /// By one encoder, in order.
-run encode_in_order(byte_source& source, const analysis& of, const std::vector<std::string>& renditions) {
+run encode_in_order(byte_source& source, const analysis& of, const std::vector<std::string>& renditions,
+                    bool decodes_ahead = false) {
   run made;
-  auto encoder = segment_encoder::open(source, of.plan);
+  auto encoder = segment_encoder::open(source, of.plan, decodes_ahead);
   REQUIRE(encoder);
   for (const auto& cell : of.segments)
     encode_cell(**encoder, cell, renditions, made);
@@ -61,12 +62,13 @@ run encode_in_order(byte_source& source, const analysis& of, const std::vector<s
 }
 
 /// Each segment by an encoder of its own, in random order.
-run encode_apart(byte_source& source, const analysis& of, const std::vector<std::string>& renditions) {
+run encode_apart(byte_source& source, const analysis& of, const std::vector<std::string>& renditions,
+                 bool decodes_ahead = false) {
   run made;
   auto cells = of.segments;
   std::shuffle(cells.begin(), cells.end(), std::mt19937(3));
   for (const auto& cell : cells) {
-    auto encoder = segment_encoder::open(source, of.plan);
+    auto encoder = segment_encoder::open(source, of.plan, decodes_ahead);
     REQUIRE(encoder);
     encode_cell(**encoder, cell, renditions, made);
     made.decoded += (*encoder)->decoded_frames();
@@ -214,6 +216,19 @@ TEST_CASE("a rendition's bytes do not depend on which others are made") {
     for (const auto& [key, bytes] : alone.made)
       CHECK((bytes == all.made.at(key)));
   }
+}
+
+TEST_CASE("who decodes ahead makes the same bytes, and decodes the same frames") {
+  const auto in = GENERATE(as<std::string>{}, "-bf 3 -g 60", "-vf setfield=tff,interlace=lowpass=0 -flags +ildct+ilme",
+                           "-x264-params open-gop=1:bframes=3 -g 30");
+  const auto source = opened(clips::make("ahead.mkv", pictures() + " " + x264 + " " + in));
+  const auto made = analyzed(*source);
+  REQUIRE(made.segments.size() >= 2);
+  const auto in_order = encode_in_order(*source, made, {});
+  const auto ahead = encode_in_order(*source, made, {}, true);
+  CHECK((ahead.made == in_order.made));
+  CHECK(ahead.decoded == in_order.decoded);
+  CHECK((encode_apart(*source, made, {}, true).made == in_order.made));
 }
 
 TEST_CASE("a rendition that the plan does not have is refused") {
@@ -366,6 +381,8 @@ TEST_CASE("damage in the middle costs some frames, and is the same in any order"
   const auto in_order = encode_in_order(source, made, {});
   CHECK(in_order.made.size() == made.segments.size() * made.plan.renditions.size());
   CHECK((in_order.made == encode_apart(source, made, {}).made));
+  CHECK((in_order.made == encode_in_order(source, made, {}, true).made));
+  CHECK((in_order.made == encode_apart(source, made, {}, true).made));
   // Every fragment is whole, and they abut.
   const auto& id = made.plan.renditions.front().id;
   for (const auto& cell : made.segments) {
@@ -381,13 +398,14 @@ TEST_CASE("a segment all of whose frames are lost shows the nearest one") {
   const auto made = analyzed(*source);
   const auto& id = made.plan.renditions.front().id;
   const std::int64_t frame = made.plan.timescale / 25;
+  const auto decodes_ahead = GENERATE(false, true);
   const auto number_in = [&](std::int64_t start, std::int64_t end) {
     segment cell;
     cell.start = start;
     cell.end = end;
     cell.frames = 5; // says the plan, and there are none
     run into;
-    auto encoder = segment_encoder::open(*source, made.plan);
+    auto encoder = segment_encoder::open(*source, made.plan, decodes_ahead);
     REQUIRE(encoder);
     encode_cell(**encoder, cell, {id}, into);
     const auto shown = decoded(made, id, into.made.at({0, id}));
