@@ -32,8 +32,10 @@ private:
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<result<frame_ptr>> frames_;
+  std::size_t bytes_ = 0; ///< of these
   bool unwanted_ = false;
-  std::thread thread_; // last: it uses the others
+  bool broken_ = false; ///< nothing more comes
+  std::thread thread_;  // last: it uses the others
 };
 
 } // namespace vp::media

@@ -109,8 +109,8 @@ private:
     made.segment = cell.number;
     if (auto poster = make_poster(source_, plan_, stop))
       made.bytes = std::move(*poster);
-    else if (stop.raised())
-      return tl::unexpected(stop.why());
+    else if (stop.raised() || poster.error().code == errc::cancelled)
+      return tl::unexpected(stop.raised() ? stop.why() : poster.error());
     into.push_back(std::move(made));
     return {};
   }
