@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -39,11 +40,11 @@ dispatcher_impl::behavior_type dispatcher_state::make_behavior(dispatcher_config
           found->second.order.arrived(parts);
         dispatch();
       },
-      [this](want_atom, const std::string& video_hash, std::vector<cell_part>& parts) {
+      [this](want_atom, const std::string& video_hash, viewer_needs& what) {
         if (auto found = orders_.find(video_hash); found != orders_.end()) {
-          if (!parts.empty())
+          if (!what.urgent.empty() || !what.later.empty())
             note_viewers();
-          found->second.order.wish(std::move(parts));
+          found->second.order.wish(std::move(what));
         }
         dispatch();
       },
@@ -208,10 +209,14 @@ void dispatcher_state::handle_down(const caf::actor_addr& whom, const caf::error
 
 void dispatcher_state::dispatch() {
   look_for_fresh();
-  // A copy: who is given a task leaves the set.
-  const std::vector<encoder_id> idle(idle_.begin(), idle_.end());
+  // A copy: who is given a task leaves the set. Those for viewers come first, the others do what these leave.
+  std::vector<encoder_id> idle(idle_.begin(), idle_.end());
+  const auto ordinary =
+      std::stable_partition(idle.begin(), idle.end(), [this](auto id) { return workers_.at(id).where.on_demand; });
+  std::for_each(idle.begin(), ordinary, [this](auto id) { give_on_demand(id, workers_.at(id)); });
+  make_way();
   std::vector<video_order*> open;
-  for (auto id : idle) {
+  for (auto id : std::span(ordinary, idle.end())) {
     auto& who = workers_.at(id);
     if (give_analysis(id, who))
       continue;
@@ -226,15 +231,26 @@ void dispatcher_state::dispatch() {
   config_.metrics->encoders_busy.Set(static_cast<double>(busy));
 }
 
+std::size_t dispatcher_state::ordinary() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(workers_, [](const auto& x) { return !x.second.where.on_demand; }));
+}
+
+/// Encoders that do only what viewers can't wait for.
+std::size_t dispatcher_state::on_demand() const {
+  return static_cast<std::size_t>(
+      std::ranges::count_if(workers_, [](const auto& x) { return x.second.where.on_demand && !x.second.drained; }));
+}
+
 bool dispatcher_state::has_credit(const video_order& x) const {
-  return x.order.unstored() < workers_.size() + config_.slack;
+  return x.order.unstored() < ordinary() + config_.slack;
 }
 
 /// Whether all videos together hold as much as they may.
 bool dispatcher_state::full() const {
   auto held = std::accumulate(orders_.begin(), orders_.end(), std::size_t{0},
                               [](std::size_t sum, const auto& x) { return sum + x.second.order.unstored(); });
-  return held >= 2 * (workers_.size() + config_.slack);
+  return held >= 2 * (ordinary() + config_.slack);
 }
 
 /// Orders with segments that may be given out, the one whose turn it is first.
@@ -273,6 +289,35 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
   return true;
 }
 
+/// What viewers wait for needs no credit of its video: there are never more such tasks than encoders.
+template <class Find>
+bool dispatcher_state::give_wish(encoder_id id, worker& who, Find find) {
+  if (full())
+    return false;
+  std::vector<video_order*> wished;
+  for (auto& [hash, x] : orders_)
+    if (x.order.has_wishes())
+      wished.push_back(&x);
+  sort_by_turn(wished);
+  for (auto* x : wished)
+    if (auto what = find(x->order)) {
+      start(id, who, *x, *what);
+      return true;
+    }
+  return false;
+}
+
+/// Viewers wait for what comes of these.
+void dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
+  const auto next = std::ranges::find_if(
+      analyses_, [&](const analysis& x) { return x.task.source.arriving() && x.crashes == 0 && may_do(who, x); });
+  if (next == analyses_.end())
+    return;
+  auto what = std::move(*next);
+  analyses_.erase(next);
+  start(id, who, std::move(what));
+}
+
 /// A node that was too slow for an analysis gets it again only where every other one was.
 bool dispatcher_state::may_do(const worker& who, const analysis& what) const {
   return !what.too_slow.contains(who.where.node) || std::ranges::none_of(workers_, [&](const auto& x) {
@@ -280,9 +325,24 @@ bool dispatcher_state::may_do(const worker& who, const analysis& what) const {
   });
 }
 
+/// Whether there is no other encoder of its kind.
+bool dispatcher_state::is_alone(encoder_id id, const worker& who) const {
+  return std::ranges::none_of(workers_, [&](const auto& x) {
+    return x.first != id && x.second.where.on_demand == who.where.on_demand && !x.second.drained && !x.second.renewing;
+  });
+}
+
+/// The last free one looks at no uploads: that may take a while.
+void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
+  const auto alone = is_alone(id, who);
+  if (give_wish(id, who, [&](const order& x) { return x.urgent(id, alone); }))
+    return;
+  if (std::ranges::any_of(idle_, [&](auto x) { return x != id && workers_.at(x).where.on_demand; }))
+    give_preview_analysis(id, who);
+}
+
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
-  auto alone = std::none_of(workers_.begin(), workers_.end(),
-                            [&](const auto& x) { return x.first != id && !x.second.drained && !x.second.renewing; });
+  const auto alone = is_alone(id, who);
   auto give = [&](video_order& x, const std::optional<order::part>& what) {
     if (what)
       start(id, who, x, *what);
@@ -292,7 +352,10 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
     for (auto* x : open)
       if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
         return true;
-  if (give_wish(id, who, alone))
+  // Those that are there for it are faster: they have the processors to themselves.
+  auto theirs = on_demand();
+  if (give_wish(id, who, [&](const vp::order& x) { return x.urgent(id, alone, theirs); })
+      || give_wish(id, who, [&](const vp::order& x) { return x.later(id, alone); }))
     return true;
   if (is_last_free(id))
     return false;
@@ -310,6 +373,30 @@ void dispatcher_state::note_viewers() {
     self_->delayed_send(self_, config_.watching, watch_atom_v);
 }
 
+/// Ends the tasks that hold back something urgent among other renditions, where somebody is free for it or none is
+/// there for that alone.
+void dispatcher_state::make_way() {
+  const auto is_on_demand = [this](auto id) { return workers_.at(id).where.on_demand; };
+  auto free = static_cast<std::size_t>(std::ranges::count_if(idle_, is_on_demand));
+  if (on_demand() == 0)
+    free = workers_.size();
+  for (auto& [id, who] : workers_) {
+    if (free == 0)
+      return;
+    auto& task = who.task;
+    if (!task || task->analysis || task->interrupted || task->unwanted)
+      continue;
+    const auto found = orders_.find(task->video_hash);
+    if (found == orders_.end() || found->second.generation != task->generation
+        || !found->second.order.holds_back(task->part))
+      continue;
+    task->interrupted = true;
+    --free;
+    spdlog::debug("encoder {}: segment {} of {} makes way", id, task->segment, task->video_hash);
+    self_->send(who.handle, cancel_atom_v, task->video_hash);
+  }
+}
+
 /// Nobody has wished for anything since so long, or later than that.
 void dispatcher_state::look_for_viewers() {
   const auto left = watched_until_ - self_->clock().now();
@@ -320,28 +407,12 @@ void dispatcher_state::look_for_viewers() {
     dispatch();
 }
 
-/// Whether this encoder is the one that is kept free for viewers.
+/// Whether this encoder is the one that is kept free for viewers where none is there for them alone.
 bool dispatcher_state::is_last_free(encoder_id id) const {
   if (!watched_ || idle_.size() > 1)
     return false;
-  return std::ranges::any_of(workers_, [id](const auto& x) { return x.first != id && !x.second.drained; });
-}
-
-/// What viewers wait for needs no credit of its video: there are never more such tasks than encoders.
-bool dispatcher_state::give_wish(encoder_id id, worker& who, bool alone) {
-  if (full())
-    return false;
-  std::vector<video_order*> wished;
-  for (auto& [hash, x] : orders_)
-    if (x.order.has_wishes())
-      wished.push_back(&x);
-  sort_by_turn(wished);
-  for (auto* x : wished)
-    if (auto what = x->order.wished(id, alone)) {
-      start(id, who, *x, *what);
-      return true;
-    }
-  return false;
+  const auto others = [id](const auto& x) { return x.first != id && !x.second.drained; };
+  return std::ranges::any_of(workers_, others) && on_demand() == 0;
 }
 
 /// Where something waits for a fresh encoder and none comes by itself, one of the others makes place for it.
@@ -352,11 +423,12 @@ void dispatcher_state::look_for_fresh() {
   if (!wanted || self_->clock().now() < fresh_expected_)
     return;
   auto comes = std::any_of(workers_.begin(), workers_.end(), [](const auto& x) {
-    return x.second.renewing || (x.second.fresh && !x.second.drained && !x.second.task);
+    return x.second.renewing || (x.second.fresh && !x.second.where.on_demand && !x.second.drained && !x.second.task);
   });
-  if (comes || idle_.empty())
+  const auto found = std::ranges::find_if(idle_, [this](auto id) { return !workers_.at(id).where.on_demand; });
+  if (comes || found == idle_.end())
     return;
-  auto id = *idle_.begin();
+  const auto id = *found;
   auto& who = workers_.at(id);
   who.renewing = true;
   note(id, who);
@@ -397,6 +469,8 @@ void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const o
   who.video = video_hash;
   who.run = adjacent ? who.run + 1 : 1;
   x.order.started(what, id);
+  if (who.where.on_demand)
+    x.order.left(id); // it does not go on from there, so the next segment is anybody's
   x.last_served = ++served_;
   const auto& cell = x.order.cell(what.index);
   auto task = ++last_id_;

@@ -36,7 +36,8 @@ struct dispatcher_config {
   /// Segments that are started and not stored: of one video as many as there are encoders, and so many more; of all
   /// videos twice that.
   std::uint32_t slack = 2;
-  /// So long after somebody waited for a fragment one encoder is kept free for the next one, where there are several.
+  /// So long after somebody waited for a fragment one encoder is kept free for the next one, where there are several
+  /// and none is there for viewers alone.
   caf::timespan watching = std::chrono::seconds(15);
   /// How long an encoder is left alone that says it is busy with somebody else's task.
   caf::timespan rest = std::chrono::seconds(1);
@@ -52,10 +53,11 @@ using dispatcher_impl = dispatcher_actor::extend<
     // It is time to see whether anybody still watches.
     caf::reacts_to<watch_atom>>;
 
-/// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments, but for
-/// one encoder while somebody watches, so that the next seek does not have to wait until a whole segment is done. Of
-/// the videos, the one with the fewest tasks running comes next, and among those the one that has waited longest; of
-/// its segments, the one that `order` says.
+/// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments. So that
+/// a seek does not have to wait until a whole segment is done, some encoders do nothing but what viewers can't wait
+/// for; where there are none, another one is kept free while somebody watches. Of the videos, the one with the fewest
+/// tasks running comes next, and among those the one that has waited longest; of its segments, the one that `order`
+/// says.
 ///
 /// A task ends once: with its encoder's answer, with the encoder's end, or with the time-out. What comes later is not
 /// looked at.
@@ -93,7 +95,8 @@ private:
     std::uint64_t generation = 0;
     vp::order::part part{};
     std::uint32_t segment = 0;
-    bool unwanted = false; ///< its order was closed or replaced
+    bool unwanted = false;    ///< its order was closed or replaced
+    bool interrupted = false; ///< to begin anew, behind something urgent
     caf::actor_clock::time_point since{};
   };
 
@@ -125,7 +128,11 @@ private:
 
   void dispatch();
   bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
-  bool give_wish(encoder_id id, worker& who, bool alone);
+  template <class Find>
+  bool give_wish(encoder_id id, worker& who, Find find);
+  void give_on_demand(encoder_id id, worker& who);
+  void give_preview_analysis(encoder_id id, worker& who);
+  bool is_alone(encoder_id id, const worker& who) const;
   void tell_running(const std::string& video_hash);
   bool give_analysis(encoder_id id, worker& who);
   bool may_do(const worker& who, const analysis& what) const;
@@ -133,11 +140,14 @@ private:
   void note(encoder_id id, const worker& who);
   std::vector<video_order*> open_orders();
   static void sort_by_turn(std::vector<video_order*>& orders);
+  void make_way();
   void note_viewers();
   void look_for_viewers();
   bool is_last_free(encoder_id id) const;
   void look_for_fresh();
   void expect_fresh();
+  std::size_t ordinary() const;
+  std::size_t on_demand() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
   void start(encoder_id id, worker& who, analysis what);

@@ -135,7 +135,10 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
     note(id, who);
     self_->delayed_send(self_, config_.rest, tick_atom_v, id);
   }
-  if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
+  if (why.code == errc::cancelled && done->interrupted && !done->unwanted) {
+    orders_.at(done->video_hash).order.interrupted(done->part, id);
+    settle(done->video_hash);
+  } else if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
     lose_task(std::move(*done), id); // Not the task's fault.
   } else if (done->analysis) {
     fail_analysis(id, std::move(*done), problem);

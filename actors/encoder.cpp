@@ -61,7 +61,7 @@ result<void> open(codec_state& state, const segment_task& task) {
     return tl::unexpected(std::move(source.error()));
   state.source = std::move(*source);
   state.plan = task.plan;
-  auto encoder = media::segment_encoder::open(*state.source, state.plan);
+  auto encoder = media::segment_encoder::open(*state.source, state.plan, state.config.decodes_ahead);
   if (!encoder)
     return tl::unexpected(std::move(encoder.error()));
   state.encoder = std::move(*encoder);

@@ -28,6 +28,8 @@ struct encoder_config {
   caf::timespan idle = std::chrono::seconds(10);
   /// Of the codec's threads, where the system can do that for one thread; 0 leaves them as they are.
   int niceness = 10;
+  /// See `media::segment_encoder`.
+  bool decodes_ahead = false;
 };
 
 /// Behind an encoder, in a thread of its own: the part that is inside FFmpeg for seconds.

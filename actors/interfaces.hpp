@@ -41,6 +41,7 @@ CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_task))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::encoded_fragment))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::segment_result))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::cell_part))
+CAF_ADD_TYPE_ID(vidpipeline, (vp::viewer_needs))
 CAF_ADD_TYPE_ID(vidpipeline, (std::vector<vp::cell_part>))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::cell_order))
 CAF_ADD_TYPE_ID(vidpipeline, (vp::job_order))
@@ -377,8 +378,9 @@ using dispatcher_actor = caf::typed_actor<
     caf::reacts_to<grow_atom, job_order>,
     // The bytes of these parts of a video are there by now.
     caf::reacts_to<ready_atom, std::string, std::vector<cell_part>>,
-    // All parts of a video that viewers wait for, the most urgent first: they come before everything else.
-    caf::reacts_to<want_atom, std::string, std::vector<cell_part>>,
+    // All that viewers of a video wait for, which comes before everything else. What is urgent and just being made with
+    // other renditions is made anew, once, without these.
+    caf::reacts_to<want_atom, std::string, viewer_needs>,
     // What was encoded of a segment of this video is stored: one credit back. While none is left no further segment of
     // it is started.
     caf::reacts_to<store_atom, std::string, std::uint32_t>,

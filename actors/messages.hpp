@@ -275,6 +275,12 @@ struct cell_part {
   friend bool operator==(const cell_part&, const cell_part&) = default;
 };
 
+/// What viewers of a video wait for, the most urgent first.
+struct viewer_needs {
+  std::vector<cell_part> urgent; ///< one of them can't go on without
+  std::vector<cell_part> later;  ///< they have something to play until then
+};
+
 /// One segment of the timeline for a set of renditions (ids).
 struct segment_task {
   source_ref source;
@@ -339,6 +345,7 @@ struct encoder_info {
   std::string node;       ///< a name for people
   std::uint32_t slot = 0; ///< of the node's, from 1
   std::string run;        ///< names this start of the node among all others
+  bool on_demand = false; ///< only for what viewers can't wait for
 
   friend bool operator==(const encoder_info&, const encoder_info&) = default;
 };
@@ -495,6 +502,11 @@ typename I::result_type inspect(I& f, cell_part& x) {
 }
 
 template <class I>
+typename I::result_type inspect(I& f, viewer_needs& x) {
+  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later);
+}
+
+template <class I>
 typename I::result_type inspect(I& f, cell_order& x) {
   return f(caf::meta::type_name("vp::cell_order"), x.cell, x.wanted, x.ready);
 }
@@ -516,7 +528,7 @@ typename I::result_type inspect(I& f, job_outcome& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, encoder_info& x) {
-  return f(caf::meta::type_name("vp::encoder_info"), x.node, x.slot, x.run);
+  return f(caf::meta::type_name("vp::encoder_info"), x.node, x.slot, x.run, x.on_demand);
 }
 
 template <class I>

@@ -1,6 +1,7 @@
 #include "actors/node_gate.hpp"
 
 #include "actors/error.hpp"
+#include "nodes/certificates.hpp"
 
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
@@ -57,6 +58,8 @@ result<node_hello> check(const node_gate_state& state, const std::string& text, 
     return tl::unexpected(same.error());
   if (auto room = check_place(state, *hello, process); !room)
     return tl::unexpected(room.error());
+  // Others leave to such encoders what viewers can't wait for, so it is not for a node to say that it has some.
+  hello->where.on_demand = hello->where.on_demand && hello->where.node == nodes::local_node;
   return hello;
 }
 

@@ -20,7 +20,7 @@ struct node_gate_config {
   worker_limits limits;
   std::map<std::string, std::string> versions;                                     ///< a worker's must be these
   std::shared_ptr<const nodes::passes> passes = std::make_shared<nodes::passes>(); ///< its must be of these
-  std::size_t slots_per_node = 256;
+  std::size_t slots_per_node = 258; ///< as many as `--slots` may say, and those for viewers
 };
 
 /// Lets workers in: checks that they are who they say and make the same files as this server, has a worker's

@@ -24,8 +24,9 @@ bool is_name(std::string_view text) {
 } // namespace
 
 std::string to_text(const node_hello& hello) {
-  nlohmann::json out{{"node", hello.where.node}, {"slot", hello.where.slot}, {"node_run", hello.where.run},
-                     {"run", hello.run},         {"pass", hello.pass},       {"versions", hello.versions}};
+  nlohmann::json out{
+      {"node", hello.where.node}, {"slot", hello.where.slot},   {"node_run", hello.where.run},       {"run", hello.run},
+      {"pass", hello.pass},       {"versions", hello.versions}, {"on_demand", hello.where.on_demand}};
   if (hello.before)
     out["before"] = {{"run", hello.before->run}, {"end", hello.before->end}, {"counts", hello.before->counts}};
   return to_text(out);
@@ -38,6 +39,7 @@ result<node_hello> parse_hello(std::string_view text) {
     in.at("node").get_to(hello.where.node);
     in.at("slot").get_to(hello.where.slot);
     in.at("node_run").get_to(hello.where.run);
+    hello.where.on_demand = in.value("on_demand", false);
     in.at("run").get_to(hello.run);
     in.at("pass").get_to(hello.pass);
     in.at("versions").get_to(hello.versions);

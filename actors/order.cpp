@@ -11,7 +11,6 @@ namespace vp {
 
 order::order(job_order what)
     : what_{std::move(what.source), std::move(what.plan), {}, what.first}, decoded_(decoded_renditions(what_.plan)) {
-  wish({});
   add(what.cells);
 }
 
@@ -77,19 +76,54 @@ std::optional<order::part> order::adjacent(encoder_id encoder, bool alone) const
   return std::nullopt;
 }
 
-std::optional<order::part> order::wished(encoder_id encoder, bool alone) const {
-  for (const auto& wish : wishes_)
-    if (auto index = find(wish.segment))
-      if (auto bits = available(*index, encoder, alone) & wish.renditions)
-        return part{*index, bits};
+std::optional<order::part> order::open_part(const cell_part& wish, encoder_id encoder, bool alone) const {
+  if (auto index = find(wish.segment))
+    if (auto bits = available(*index, encoder, alone) & wish.renditions)
+      return part{*index, bits};
   return std::nullopt;
 }
 
+std::optional<order::part> order::urgent(encoder_id encoder, bool alone) const {
+  for (const auto& wish : wishes_.urgent)
+    if (auto found = open_part(wish, encoder, alone); found && entries_[found->index].failures == 0)
+      return found;
+  return std::nullopt;
+}
+
+std::optional<order::part> order::urgent(encoder_id encoder, bool alone, std::size_t& theirs) const {
+  for (const auto& wish : wishes_.urgent)
+    if (auto found = open_part(wish, encoder, alone)) {
+      if (theirs == 0 || entries_[found->index].failures > 0)
+        return found;
+      --theirs;
+    }
+  return std::nullopt;
+}
+
+std::optional<order::part> order::later(encoder_id encoder, bool alone) const {
+  for (const auto& wish : wishes_.later)
+    if (auto found = open_part(wish, encoder, alone))
+      return found;
+  return open_part(what_.first, encoder, alone);
+}
+
 bool order::has_wishes() const {
-  return std::ranges::any_of(wishes_, [this](const cell_part& one) {
+  auto is_open = [this](const cell_part& one) {
     auto index = find(one.segment);
     return index && (entries_[*index].open() & one.renditions) != 0;
-  });
+  };
+  return std::ranges::any_of(wishes_.urgent, is_open) || std::ranges::any_of(wishes_.later, is_open)
+         || is_open(what_.first);
+}
+
+bool order::holds_back(const part& task) const {
+  const auto& x = entries_[task.index];
+  if (x.interrupted || x.crashes > 0 || x.given_up)
+    return false;
+  rendition_bits urgent = 0;
+  for (const auto& wish : wishes_.urgent)
+    urgent |= wish.segment == cell(task.index).number ? wish.renditions : 0;
+  return (task.renditions & urgent) != 0 && (task.renditions & ~urgent & decoded_) != 0;
 }
 
 std::vector<cell_part> order::running_parts() const {
@@ -151,9 +185,8 @@ std::size_t order::middle(std::size_t begin, std::size_t end) const {
   return best;
 }
 
-void order::wish(std::vector<cell_part> wishes) {
-  wishes_ = std::move(wishes);
-  wishes_.push_back(what_.first);
+void order::wish(viewer_needs what) {
+  wishes_ = std::move(what);
 }
 
 void order::arrived(const std::vector<cell_part>& parts) {
@@ -207,6 +240,11 @@ std::uint32_t order::failed(const part& what, encoder_id encoder) {
 std::uint32_t order::lost(const part& what, encoder_id encoder) {
   wait_again(what, encoder);
   return ++entries_[what.index].losses;
+}
+
+void order::interrupted(const part& what, encoder_id encoder) {
+  wait_again(what, encoder);
+  entries_[what.index].interrupted = true;
 }
 
 std::uint32_t order::crashed(const part& what, encoder_id encoder) {

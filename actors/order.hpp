@@ -48,8 +48,15 @@ public:
   /// gets what it has just failed at. `fresh`: its process has done nothing yet.
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
-  /// The most urgent of what viewers wait for, or else of what the order wants first.
-  std::optional<part> wished(encoder_id encoder, bool alone) const;
+  /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that do nothing
+  /// else.
+  std::optional<part> urgent(encoder_id encoder, bool alone) const;
+
+  /// What those leave, when so many of the first ones that nobody has failed at are to be theirs; counts these down.
+  std::optional<part> urgent(encoder_id encoder, bool alone, std::size_t& theirs) const;
+
+  /// What viewers want a little later, and else what the order wants first.
+  std::optional<part> later(encoder_id encoder, bool alone) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
   std::optional<part> adjacent(encoder_id encoder, bool alone) const;
@@ -57,8 +64,12 @@ public:
   /// More is wanted: of cells behind the last one, and of those that are here.
   void grow(job_order more);
 
-  /// From now on these are what viewers wait for.
-  void wish(std::vector<cell_part> wishes);
+  /// From now on this is what viewers wait for.
+  void wish(viewer_needs what);
+
+  /// Whether something urgent waits in this task for pictures that are not. Not again for a segment that was
+  /// `interrupted`.
+  bool holds_back(const part& task) const;
 
   /// The bytes of these are there.
   void arrived(const std::vector<cell_part>& parts);
@@ -72,6 +83,9 @@ public:
 
   /// Waits again, after its encoder was lost; answers how often that happened by now to this segment.
   std::uint32_t lost(const part& what, encoder_id encoder);
+
+  /// Waits again, after its encoder was told to leave it for something urgent.
+  void interrupted(const part& what, encoder_id encoder);
 
   /// Waits again, for a fresh encoder, after its encoder's process died of it; answers how often that happened by now.
   std::uint32_t crashed(const part& what, encoder_id encoder);
@@ -105,6 +119,7 @@ private:
     rendition_bits running = 0;
     std::uint32_t encoded = 0; ///< tasks whose results are not stored
     bool given_back = false;
+    bool interrupted = false;
     bool given_up = false;
     encoder_id avoid = 0; ///< failed at it last; 0 is nobody
     std::uint32_t failures = 0;
@@ -117,6 +132,7 @@ private:
 
   void add(const std::vector<cell_order>& cells);
 
+  std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone) const;
   /// What of this cell this encoder may be given.
   rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;
   std::optional<std::size_t> find(std::uint32_t number) const;
@@ -129,8 +145,8 @@ private:
   void change(std::size_t index, F how);
 
   job_order what_;
-  std::vector<entry> entries_;                 ///< in step with `what_.cells`
-  std::vector<cell_part> wishes_;              ///< and what the order wants first
+  std::vector<entry> entries_; ///< in step with `what_.cells`
+  viewer_needs wishes_;
   rendition_bits decoded_ = 0;                 ///< the renditions that need a decoder for pictures
   std::map<encoder_id, std::uint32_t> stands_; ///< the segment number at which each decoder stands
   std::set<encoder_id> known_;                 ///< have been here

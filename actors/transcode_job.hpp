@@ -7,6 +7,7 @@
 #include <caf/all.hpp>
 
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <map>
 #include <optional>
@@ -129,8 +130,10 @@ private:
   void fail_video(const std::string& reason);
 
   caf::result<std::uint64_t> wish(const fragment_wish& what);
+  media::media_kind kind_of(const cell_part& what) const;
+  clock::time_point due(const std::string& viewer, const cell_part& what);
   caf::result<void> await(std::uint64_t wish);
-  void drop_forgotten_wishes();
+  void look_after_wishes();
   void refuse_wishes();
   void grant_wishes(std::uint32_t number, rendition_bits which);
   void rank_wishes();
@@ -191,8 +194,19 @@ private:
     cell_part what;
     std::vector<caf::response_promise> answers;
     clock::time_point since{};
+    clock::time_point due{}; ///< the viewer has played what it has by then
+    bool can_wait = false;   ///< that was not soon when they were ranked
   };
-  std::vector<viewer_wish> wishes_; ///< the oldest first
+
+  /// What a viewer has asked for, one segment after the other.
+  struct viewing {
+    media::media_kind kind = media::media_kind::video;
+    std::uint32_t last = 0; ///< segment
+    double from = 0;        ///< where that begins, seconds on the timeline
+    clock::time_point due{};
+  };
+  std::vector<viewer_wish> wishes_;                     ///< the oldest first
+  std::map<std::string, std::deque<viewing>> viewings_; ///< by viewer, the latest last
   std::uint64_t last_wish_ = 0;
 
   rate<clock> speed_{std::chrono::seconds(30)}; ///< seconds of media a second

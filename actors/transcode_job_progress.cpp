@@ -14,7 +14,7 @@ void transcode_job_state::tick() {
   self_->delayed_send(self_, config_.progress_interval, tick_atom_v);
   if (!claim_ || stage_ == stage::ending)
     return;
-  drop_forgotten_wishes();
+  look_after_wishes();
   look_if_due();
   const auto waits = stage_ == stage::encoding || (stage_ == stage::analyzing && !looking_);
   if (!whole_ && waits && running_.empty() && wishes_.empty() && now - moved_ >= config_.upload_idle) {

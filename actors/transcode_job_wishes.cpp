@@ -7,9 +7,24 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <tuple>
 #include <utility>
 
 namespace vp {
+
+namespace {
+
+/// A fragment that is not needed before that lets others go first.
+constexpr std::chrono::seconds a_little_later{2};
+
+/// Of one viewer's pictures, and of its sound. What it asks for beyond can wait.
+constexpr std::size_t urgent_at_once = 2;
+
+/// A viewer has several players, and some of them are gone.
+constexpr std::size_t viewings_kept = 8;
+constexpr std::size_t viewers_kept = 1024;
+
+} // namespace
 
 caf::result<std::uint64_t> transcode_job_state::wish(const fragment_wish& what) {
   if (stage_ < stage::encoding)
@@ -27,9 +42,37 @@ caf::result<std::uint64_t> transcode_job_state::wish(const fragment_wish& what) 
       std::count_if(wishes_.begin(), wishes_.end(), [&](const auto& one) { return one.viewer == what.viewer; }));
   if (wishes_.size() >= config_.wishes || of_viewer >= config_.viewer_wishes)
     return to_caf(errc::overloaded, "too many fragments are being waited for");
-  wishes_.push_back({id, what.viewer, {what.segment, bit}, {}, self_->clock().now()});
+  const cell_part part{what.segment, bit};
+  wishes_.push_back({id, what.viewer, part, {}, self_->clock().now(), due(what.viewer, part)});
   rank_wishes();
   return id;
+}
+
+media::media_kind transcode_job_state::kind_of(const cell_part& what) const {
+  const auto is_audio = (what.renditions & renditions_of(plan_, media::media_kind::audio)) != 0;
+  return is_audio ? media::media_kind::audio : media::media_kind::video;
+}
+
+/// A player that has sought needs the fragment there at once, and the next one when it has played that.
+transcode_job_state::clock::time_point transcode_job_state::due(const std::string& viewer, const cell_part& what) {
+  if (!viewings_.contains(viewer) && viewings_.size() >= viewers_kept)
+    viewings_.erase(viewings_.begin());
+  auto& of_viewer = viewings_[viewer];
+  const auto kind = kind_of(what);
+  const auto now = self_->clock().now();
+  const auto from = span_of(plan_, cells_.at(what.segment).cell).from;
+  auto found = std::find_if(of_viewer.rbegin(), of_viewer.rend(),
+                            [&](const viewing& one) { return one.kind == kind && one.last + 1 == what.segment; });
+  if (found == of_viewer.rend()) {
+    if (of_viewer.size() == viewings_kept)
+      of_viewer.pop_front();
+    of_viewer.push_back({kind, what.segment, from, now});
+    return now;
+  }
+  const auto plays = std::chrono::duration<double>(from - found->from);
+  // Asked for behind time, the one before has only just come.
+  *found = {kind, what.segment, from, std::max(found->due, now) + std::chrono::round<clock::duration>(plays)};
+  return found->due;
 }
 
 caf::result<void> transcode_job_state::await(std::uint64_t wish) {
@@ -41,11 +84,15 @@ caf::result<void> transcode_job_state::await(std::uint64_t wish) {
   return answer;
 }
 
-/// Whoever made them has not come to wait, and may never have learned their numbers.
-void transcode_job_state::drop_forgotten_wishes() {
+/// Drops those that nobody waits for: whoever made them may never have learned their numbers. What could wait may not
+/// be able to any more.
+void transcode_job_state::look_after_wishes() {
   constexpr auto soon = std::chrono::seconds(30);
   const auto now = self_->clock().now();
-  if (std::erase_if(wishes_, [&](const auto& one) { return one.answers.empty() && now - one.since >= soon; }) != 0)
+  const auto dropped =
+      std::erase_if(wishes_, [&](const auto& one) { return one.answers.empty() && now - one.since >= soon; });
+  if (dropped != 0
+      || std::ranges::any_of(wishes_, [&](const auto& x) { return x.can_wait && x.due <= now + a_little_later; }))
     rank_wishes();
 }
 
@@ -68,26 +115,40 @@ void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits whic
     rank_wishes();
 }
 
-/// The first of each viewer, then the second of each, and so on: nobody gets ahead by asking for much.
+/// What is needed soon, before what is needed later. The first picture and the first sound of each viewer, then the
+/// second of each, and so on: nobody gets ahead by asking for much. Sound is made in no time, so that pictures can wait
+/// for it.
 void transcode_job_state::rank_wishes() {
   if (stage_ != stage::encoding)
     return;
-  std::map<std::string, std::size_t> asked;
-  std::vector<std::pair<std::size_t, const viewer_wish*>> turns;
-  turns.reserve(wishes_.size());
-  for (const auto& one : wishes_)
-    turns.emplace_back(asked[one.viewer]++, &one);
-  std::stable_sort(turns.begin(), turns.end(), [](const auto& x, const auto& y) { return x.first < y.first; });
-  std::vector<cell_part> parts;
-  std::vector<media::byte_range> bytes;
-  for (const auto& [turn, one] : turns) {
-    parts.push_back(one->what);
-    const auto& work = cells_.at(one->what.segment);
-    const auto is_video = (one->what.renditions & renditions_of(plan_, media::media_kind::video)) != 0;
-    if ((work.ready & one->what.renditions) == 0)
-      bytes.push_back(needed(work.cell, is_video ? media::media_kind::video : media::media_kind::audio));
+  struct place {
+    bool later = false;
+    std::size_t turn = 0;
+    bool is_video = false;
+    const viewer_wish* wish = nullptr;
+  };
+  const auto soon = self_->clock().now() + a_little_later;
+  std::map<std::pair<std::string, media::media_kind>, std::size_t> asked;
+  std::vector<place> places;
+  places.reserve(wishes_.size());
+  for (auto& one : wishes_) {
+    const auto kind = kind_of(one.what);
+    const auto turn = asked[{one.viewer, kind}]++;
+    one.can_wait = one.due > soon;
+    places.push_back({one.can_wait || turn >= urgent_at_once, turn, kind == media::media_kind::video, &one});
   }
-  self_->send(dispatcher_, want_atom_v, config_.video_hash, std::move(parts));
+  std::ranges::stable_sort(places, {}, [](const place& x) {
+    return std::tuple{x.later, x.turn, x.is_video, x.wish->due};
+  });
+  viewer_needs needs;
+  std::vector<media::byte_range> bytes;
+  for (const auto& place : places) {
+    const auto& what = place.wish->what;
+    (place.later ? needs.later : needs.urgent).push_back(what);
+    if (const auto& work = cells_.at(what.segment); (work.ready & what.renditions) == 0)
+      bytes.push_back(needed(work.cell, kind_of(what)));
+  }
+  self_->send(dispatcher_, want_atom_v, config_.video_hash, std::move(needs));
   if (!whole_)
     self_->send(config_.upload, want_atom_v, std::move(bytes));
 }

@@ -106,6 +106,7 @@ void worker_state::open(const slot_link_actor& slot, const worker_limits& limits
   encoding.segment_timeout = limits_.segment;
   encoding.analyze_timeout = limits_.analyze;
   encoding.niceness = config_.niceness;
+  encoding.decodes_ahead = config_.decodes_ahead;
   encoder_ = config_.make_encoder(self_->system(), encoding);
   self_->monitor(encoder_);
 }

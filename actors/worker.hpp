@@ -18,6 +18,7 @@ namespace vp {
 struct worker_config {
   std::size_t cache = std::size_t{32} << 20U; ///< bytes of sources
   int niceness = 10;                          ///< of the encoder's threads
+  bool decodes_ahead = false;                 ///< see `media::segment_encoder`
   /// Called before each task with the CPU time that it may use.
   std::function<void(std::chrono::seconds)> limit_cpu = [](std::chrono::seconds) {};
   /// How the encoder behind it is made; another one in tests.

@@ -75,7 +75,7 @@ def first_fragments(server, video):
 def ours(data):
     index = next((begin, end) for kind, begin, end in boxes(data) if kind == b"moov")
     with Server("--workers", 2, "--preset", PRESET, "--crf", CRF) as server:
-        wait_for(lambda: server.metric("vidpipeline_encoders") == 2, 30, "the workers")
+        wait_for(lambda: server.metric("vidpipeline_encoders") == 4, 30, "the workers")
         upload = Upload(server, data)
         upload.send(*index)
         upload.send(0, 1 << 20)

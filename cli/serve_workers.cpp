@@ -39,6 +39,9 @@ void add_worker_options(CLI::App& command, serve_worker_options& options) {
 
 namespace {
 
+/// Encoders for what viewers can't wait for: somebody else may seek while one of them is busy.
+constexpr int on_demand_slots = 2;
+
 /// What a worker of this machine is given of this process's environment. No more: a video that takes it over would read
 /// that, and passwords stand there. No configuration file either.
 std::vector<std::string> worker_environment() {
@@ -124,6 +127,7 @@ result<void> node_entrance::open(caf::actor_system& system, const node_gate_acto
   config.arguments = {"worker",
                       "--local",
                       fmt::format("--slots={}", options_.workers),
+                      fmt::format("--on-demand={}", on_demand_slots),
                       fmt::format("--worker-memory={}", options_.memory),
                       fmt::format("--worker-cache={}", options_.cache),
                       "--log-level=" + log_level,

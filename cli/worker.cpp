@@ -46,6 +46,7 @@ struct worker_options {
   std::string name;
   std::string certs = "certs";
   std::uint32_t slots = 0;
+  std::uint32_t on_demand = 0; ///< slots besides these
   std::uint64_t memory = std::uint64_t{3} << 30U;
   std::uint64_t cache = std::uint64_t{32} << 20U;
   std::string log_level = "info";
@@ -144,6 +145,10 @@ public:
     worker_config working;
     working.cache = options_.cache;
     working.limit_cpu = nodes::limit_cpu;
+    if (is_on_demand(place)) { // Somebody waits for what it does.
+      working.niceness = 0;
+      working.decodes_ahead = true;
+    }
     worker_actor worker = system.spawn(vp::worker, working);
     const auto joined = join(system, *gate, worker, to_text(hello(place, *versions)));
     if (joined)
@@ -172,9 +177,11 @@ private:
     }
   }
 
+  bool is_on_demand(const nodes::child_place& place) const { return place.slot >= options_.slots; }
+
   node_hello hello(const nodes::child_place& place, const std::map<std::string, std::string>& versions) const {
     node_hello made;
-    made.where = {options_.name, place.slot + 1, node_run_};
+    made.where = {options_.name, place.slot + 1, node_run_, is_on_demand(place)};
     made.run = place.run;
     made.pass = where_.pass;
     made.versions = versions;
@@ -242,7 +249,7 @@ int work(worker_options options) {
   std::signal(SIGPIPE, SIG_IGN); // for the children: a link that is gone is an error of the write
   const auto node_run = nodes::random_name();
   nodes::supervisor_config config;
-  config.slots = options.slots;
+  config.slots = options.slots + options.on_demand;
   // What a child died of is soon told, while the server waits to hear it.
   config.longest_wait = 1s;
   if (options.local)
@@ -273,7 +280,9 @@ void add_worker(CLI::App& app, int& exit_code) {
       ->check(CLI::IsMember({"trace", "debug", "info", "warn", "err", "critical", "off"}));
   option(*command, "log-format", options->log_format, "text, or json for an object a line")
       ->check(CLI::IsMember({"text", "json"}));
-  command->add_flag("--local", options->local)->group(""); // how a server starts its own
+  // How a server starts its own.
+  command->add_flag("--local", options->local)->group("");
+  command->add_option("--on-demand", options->on_demand)->group("");
   command->callback([options, &exit_code] { exit_code = work(*options); });
 }
 

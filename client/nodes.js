@@ -118,7 +118,9 @@ class Row {
     slots.forEach((slot, index) => {
       const cell = this.#cells.children[index];
       cell.dataset.state = slot.busy ? 'busy' : slot.drained ? 'drained' : 'idle';
-      cell.title = `Slot ${slot.slot}: ${slot.busy ? `${titleOf(slot)}: ${partOf(slot)}` : cell.dataset.state}`;
+      cell.classList.toggle('on-demand', slot.on_demand);
+      const name = slot.on_demand ? `Slot ${slot.slot}, for viewers` : `Slot ${slot.slot}`;
+      cell.title = `${name}: ${slot.busy ? `${titleOf(slot)}: ${partOf(slot)}` : cell.dataset.state}`;
     });
     const count = `${slots.length} ${slots.length === 1 ? 'slot' : 'slots'}`;
     this.#cells.setAttribute('aria-label', `${count}, ${busy.length} busy`);

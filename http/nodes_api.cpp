@@ -16,9 +16,10 @@ using nlohmann::json;
 using titles = std::map<std::string, std::string>; ///< by video hash
 
 json to_json(const encoder_status& slot, const titles& named) {
-  json told{{"slot", slot.where.slot},   {"busy", slot.busy},
-            {"drained", slot.drained},   {"segments", slot.segments},
-            {"failures", slot.failures}, {"segments_per_second", slot.segments_per_second}};
+  json told{{"slot", slot.where.slot},          {"busy", slot.busy},
+            {"drained", slot.drained},          {"segments", slot.segments},
+            {"failures", slot.failures},        {"segments_per_second", slot.segments_per_second},
+            {"on_demand", slot.where.on_demand}};
   if (!slot.busy)
     return told;
   told["video_hash"] = slot.video_hash;

@@ -25,10 +25,20 @@ struct dispatcher_fixture : test::actor_fixture {
   };
 
   one_encoder add_encoder(std::shared_ptr<test::encoder_script> script = std::make_shared<test::encoder_script>(),
-                          const std::string& node = "node") {
+                          const std::string& node = "node", bool on_demand = false) {
     encoder_actor actor = spawn(test::scripted_encoder, script);
-    tell(dispatcher, register_atom_v, actor, encoder_info{node, 1, "run of " + node});
+    tell(dispatcher, register_atom_v, actor, encoder_info{node, 1, "run of " + node, on_demand});
     return {actor, script};
+  }
+
+  /// One that does only what viewers can't wait for.
+  one_encoder add_on_demand() { return add_encoder(std::make_shared<test::encoder_script>(), "node", true); }
+
+  using begun = std::vector<std::pair<std::string, std::uint32_t>>;
+
+  void wish(std::vector<cell_part> urgent, std::vector<cell_part> later = {}) {
+    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later)});
+    run();
   }
 
   struct one_order {
@@ -389,18 +399,156 @@ TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kep
   auto order = open(video_a, 200);
   run();
   CHECK(busy() == 2);
-  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{100, 0b001}});
+  tell(dispatcher, want_atom_v, video_a, viewer_needs{{{100, 0b001}}, {}});
   advance(3s);
   REQUIRE(busy() == 1);
   // So the next one does not have to wait.
   auto before = script->segments.size();
-  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{150, 0b001}});
+  tell(dispatcher, want_atom_v, video_a, viewer_needs{{{150, 0b001}}, {}});
   run();
   CHECK(busy() == 2);
   REQUIRE(script->segments.size() == before + 1);
   CHECK(script->segments.back().second == 150);
   advance(config.watching + 2s);
   CHECK(busy() == 2);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "encoders for viewers do what these can't wait for, and nothing else",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto first = add_on_demand();
+  auto second = add_on_demand();
+  ordinary.script->takes = 10s;
+  auto order = open(video_a, 200);
+  run();
+  CHECK(ordinary.script->segments == begun{{video_a, 0}});
+  wish({{100, 0b001}}, {{101, 0b001}});
+  CHECK(first.script->segments == begun{{video_a, 100}});
+  CHECK(second.script->segments.empty());
+  wish({{100, 0b001}, {150, 0b001}, {160, 0b001}, {170, 0b001}}, {{101, 0b001}});
+  CHECK(second.script->segments == begun{{video_a, 150}});
+  // Of more than these can do at once it takes the rest, and else what is wanted later.
+  advance(10s);
+  CHECK(first.script->segments.size() + second.script->segments.size() == 4);
+  REQUIRE(ordinary.script->segments.size() == 2);
+  CHECK(ordinary.script->segments.back().second == 101);
+  wish({});
+  advance(20s);
+  CHECK(ordinary.script->segments.size() == 4); // it is not kept free
+  CHECK(first.script->segments.size() + second.script->segments.size() == 4);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "a video ends wherever viewers have been", "[dispatcher]") {
+  start();
+  auto script = std::make_shared<test::encoder_script>();
+  add_encoder(script);
+  add_encoder(script);
+  add_on_demand();
+  add_on_demand();
+  auto order = open(video_a, 20);
+  for (auto segment = 1U; segment < 20; segment += 3) {
+    wish({{segment, 0b111}, {segment / 2, 0b010}});
+    advance(500ms);
+  }
+  wish({});
+  advance(60s);
+  std::size_t fragments = 0;
+  for (const auto& result : order.log->results)
+    fragments += result.fragments.size();
+  CHECK(fragments == 60);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "a task is not interrupted where nobody is free for what it holds back",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto viewers = add_on_demand();
+  ordinary.script->takes = viewers.script->takes = 10s;
+  auto order = open(video_a, 200);
+  advance(1s);
+  wish({{100, 0b001}, {0, 0b001}});
+  CHECK(viewers.script->segments == begun{{video_a, 100}});
+  CHECK(ordinary.script->cancels == 0);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "where those for viewers are drained, others do what these can't wait for",
+                 "[dispatcher]") {
+  start();
+  auto viewers = add_encoder(std::make_shared<test::encoder_script>(), "local", true);
+  auto remote = add_encoder(std::make_shared<test::encoder_script>(), "remote");
+  auto order = open(video_a, 200);
+  REQUIRE(ask<std::uint32_t>(dispatcher, drain_atom_v, std::string{"local"}));
+  wish({{100, 0b001}});
+  advance(2s);
+  CHECK(viewers.script->segments.empty());
+  REQUIRE(remote.script->segments.size() >= 2);
+  CHECK(remote.script->segments[1].second == 100);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "one that is for viewers makes nobody free for what a process died of",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  add_on_demand();
+  ordinary.script->fault = [](const std::string&, std::uint32_t segment) -> std::optional<error> {
+    return segment == 1 ? std::optional{error{errc::crashed, "crashed"}} : std::nullopt;
+  };
+  auto order = open(video_a, 3);
+  advance(2s);
+  // Its place is taken by a fresh one.
+  auto fresh = add_encoder();
+  advance(10s);
+  CHECK(sorted(order.log->numbers()) == numbers_to(3));
+  CHECK(order.log->failures.empty());
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "an upload is looked at by an encoder for viewers where all others are busy",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto first = add_on_demand();
+  ordinary.script->takes = 100s;
+  auto order = open(video_a, 9);
+  run();
+  analyze_task upload{{video_b, "/nowhere", 1}, {}};
+  upload.source.state = media::arrival::arriving;
+  auto asked = request(dispatcher, analyze_atom_v, upload);
+  advance(3s);
+  CHECK(first.script->analyses == 0); // the last free one
+  auto second = add_on_demand();
+  advance(3s);
+  CHECK(first.script->analyses + second.script->analyses == 1);
+  CHECK(asked.get<media::analysis>());
+  CHECK(ordinary.script->analyses == 0);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what is urgent gets out of a task for more, once", "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto viewers = add_on_demand();
+  ordinary.script->takes = 10s;
+  auto order = open(video_a, 3);
+  advance(1s);
+  wish({}, {{0, 0b001}});
+  CHECK(ordinary.script->cancels == 0);
+  wish({{0, 0b001}});
+  CHECK(ordinary.script->cancels == 1);
+  CHECK(viewers.script->segments == begun{{video_a, 0}});
+  advance(2s);
+  REQUIRE(order.log->numbers() == std::vector<std::uint32_t>{0});
+  CHECK(order.log->results[0].fragments.size() == 1);
+  // What else there is of it is made later, and is nobody's failure or loss.
+  wish({{0, 0b010}});
+  wish({});
+  advance(60s);
+  CHECK(ordinary.script->cancels == 1);
+  CHECK(config.metrics->failures.Value() == 0);
+  CHECK(config.metrics->losses.Value() == 0);
+  std::size_t fragments = 0;
+  for (const auto& result : order.log->results)
+    fragments += result.fragments.size();
+  CHECK(fragments == 9);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody free", "[dispatcher]") {
@@ -413,7 +561,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody fre
   auto log = std::make_shared<test::listener_log>();
   tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
   run();
-  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{});
+  tell(dispatcher, want_atom_v, video_a, viewer_needs{{}, {}});
   advance(3s);
   auto encoders = ask<dispatcher_status>(dispatcher, status_atom_v)->encoders;
   CHECK(std::ranges::all_of(encoders, [](const auto& x) { return x.busy; }));
@@ -423,7 +571,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "who is alone is not kept free", "[dispatch
   start();
   add_encoder();
   auto order = open(video_a, 200);
-  tell(dispatcher, want_atom_v, video_a, std::vector<cell_part>{{100, 0b001}});
+  tell(dispatcher, want_atom_v, video_a, viewer_needs{{{100, 0b001}}, {}});
   advance(4s);
   CHECK(order.log->results.size() >= 3);
 }

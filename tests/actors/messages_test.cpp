@@ -206,6 +206,11 @@ cell_part sample() {
 }
 
 template <>
+viewer_needs sample() {
+  return {{sample<cell_part>()}, {{4, 0b001}}};
+}
+
+template <>
 cell_order sample() {
   return {sample<media::segment>(), 0b11, 0b10};
 }

@@ -125,17 +125,22 @@ TEST_CASE("cells that are done already split an order into runs", "[order]") {
   CHECK(x.cell(x.next(bert, false)->index).number == 5);
 }
 
+std::optional<order::part> wished(const order& x, encoder_id encoder, bool alone) {
+  auto urgent = x.urgent(encoder, alone);
+  return urgent ? urgent : x.later(encoder, alone);
+}
+
 TEST_CASE("what viewers wait for comes first, a rendition at a time", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
   x.started(all(0), anna);
-  x.wish({{7, 0b100}, {5, 0b010}, {0, 0b010}});
+  x.wish({{{7, 0b100}}, {{5, 0b010}, {0, 0b010}}});
   CHECK(x.has_wishes());
-  REQUIRE(x.wished(bert, false) == order::part{7, 0b100});
+  REQUIRE(wished(x, bert, false) == order::part{7, 0b100});
   x.started({7, 0b100}, bert);
-  REQUIRE(x.wished(carl, false) == order::part{5, 0b010});
+  REQUIRE(wished(x, carl, false) == order::part{5, 0b010});
   x.started({5, 0b010}, carl);
   // The last one is being made already.
-  CHECK_FALSE(x.wished(anna, false));
+  CHECK_FALSE(wished(x, anna, false));
   CHECK_FALSE(x.has_wishes());
   // The rest of such a segment is a task like any other.
   x.encoded({5, 0b010});
@@ -150,12 +155,49 @@ TEST_CASE("what an order wants first comes after what viewers wait for", "[order
   auto what = test::make_order(test::hash_of('a'), 9);
   what.first = {3, 0b010};
   order x{std::move(what)};
-  x.wish({{7, 0b100}});
-  REQUIRE(x.wished(anna, false) == order::part{7, 0b100});
+  x.wish({{{7, 0b100}}, {}});
+  REQUIRE(wished(x, anna, false) == order::part{7, 0b100});
   x.started({7, 0b100}, anna);
-  REQUIRE(x.wished(bert, false) == order::part{3, 0b010});
+  REQUIRE(wished(x, bert, false) == order::part{3, 0b010});
   x.started({3, 0b010}, bert);
   CHECK_FALSE(x.has_wishes());
+}
+
+TEST_CASE("some urgent wishes are left to others, and none of them waits for those that are not", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.wish({{{7, 0b001}, {5, 0b001}}, {{2, 0b001}}});
+  CHECK(x.urgent(anna, false) == order::part{7, 0b001});
+  std::size_t theirs = 1;
+  CHECK(x.urgent(anna, false, theirs) == order::part{5, 0b001});
+  theirs = 3;
+  CHECK_FALSE(x.urgent(anna, false, theirs));
+  CHECK(theirs == 1); // which another order's wishes are left to
+  CHECK(x.later(anna, false) == order::part{2, 0b001});
+}
+
+TEST_CASE("an urgent wish is held back by pictures that are not, once", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.started(all(3), anna);
+  x.wish({{}, {{3, 0b001}}});
+  CHECK_FALSE(x.holds_back(all(3))); // it can wait
+  x.wish({{{3, 0b001}, {3, 0b010}, {4, 0b001}}, {}});
+  CHECK_FALSE(x.holds_back(all(3))); // sound holds up nobody
+  x.wish({{{3, 0b001}, {4, 0b001}}, {}});
+  REQUIRE(x.holds_back(all(3)));
+  x.interrupted(all(3), anna);
+  CHECK(x.urgent(bert, false) == order::part{3, 0b001});
+  x.started(all(3), anna);
+  CHECK_FALSE(x.holds_back(all(3)));
+}
+
+TEST_CASE("what somebody has failed at is left to ordinary encoders", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.wish({{{3, 0b001}}, {}});
+  x.started({3, 0b001}, anna);
+  x.failed({3, 0b001}, anna);
+  CHECK_FALSE(x.urgent(bert, false));
+  std::size_t theirs = 2;
+  CHECK(x.urgent(bert, false, theirs) == order::part{3, 0b001});
 }
 
 TEST_CASE("only what has arrived is given out", "[order]") {
@@ -163,13 +205,13 @@ TEST_CASE("only what has arrived is given out", "[order]") {
   for (auto& cell : what.cells)
     cell.ready = 0;
   order x{std::move(what)};
-  x.wish({{2, 0b001}});
+  x.wish({{{2, 0b001}}, {}});
   CHECK(x.waiting() == 0);
   CHECK_FALSE(x.next(anna, true));
-  CHECK_FALSE(x.wished(anna, true));
+  CHECK_FALSE(wished(x, anna, true));
   x.arrived({{2, 0b011}, {9, 0b111}});
   CHECK(x.waiting() == 1);
-  CHECK(x.wished(anna, true) == order::part{2, 0b001});
+  CHECK(wished(x, anna, true) == order::part{2, 0b001});
   CHECK(x.next(anna, true) == order::part{2, 0b011});
   x.started({2, 0b011}, anna);
   CHECK(x.waiting() == 0);
@@ -181,8 +223,8 @@ TEST_CASE("audio leaves the decoder of pictures where it stands", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
   x.started(all(0), anna);
   x.encoded(all(0));
-  x.wish({{6, 0b100}});
-  x.started(*x.wished(anna, true), anna);
+  x.wish({{{6, 0b100}}, {}});
+  x.started(*wished(x, anna, true), anna);
   CHECK(next(x, anna, true) == 1);
 }
 

@@ -650,6 +650,28 @@ TEST_CASE_METHOD(arriving_fixture, "a viewer waits for so many fragments, and al
   CHECK(wish(0, "one more").error().code == errc::overloaded);
 }
 
+TEST_CASE_METHOD(arriving_fixture, "who has something to play lets those go first who have not", "[transcode_job]") {
+  begin_and_analyze();
+  std::vector<std::uint32_t> wanted;
+  const auto order_of_bytes = [&] {
+    wanted.clear();
+    for (const auto& bytes : session->wanted)
+      wanted.push_back(static_cast<std::uint32_t>(bytes.begin / piece));
+    return wanted;
+  };
+  REQUIRE(wish(0, "plays on"));
+  REQUIRE(wish(1, "plays on"));
+  REQUIRE(wish(2, "plays on"));
+  REQUIRE(wish(5, "seeks"));
+  run();
+  CHECK(order_of_bytes() == std::vector<std::uint32_t>{0, 5, 1, 2});
+  // By now it has come to the second one, which it asked for before the other one's next.
+  advance(2500ms);
+  REQUIRE(wish(3, "seeks"));
+  run();
+  CHECK(order_of_bytes() == std::vector<std::uint32_t>{0, 5, 1, 3, 2});
+}
+
 TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {
   encoder->fault = [](const std::string&, std::uint32_t segment) -> std::optional<error> {
     return segment == 1 ? std::optional{error{errc::broken_media, "broken"}} : std::nullopt;

@@ -14,7 +14,7 @@ test('a node is seen at work, and is drained', { timeout: 300_000 }, async (t) =
   const server = await Server.startFor(t, { options: ['--workers', '2'] });
   const page = await openPage(await browserFor(t), server.url);
   const node = page.getByTestId('node').and(page.locator('[data-name=local]'));
-  await until(async () => (await states(node)).join() === 'idle,idle', 60_000, 'both slots to show up');
+  await until(async () => (await states(node)).join() === 'idle,idle,idle,idle', 60_000, 'its slots to show up');
   await node.getByText('Idle').waitFor();
   await picture(page, 'nodes-idle', { fullPage: true });
 
@@ -35,7 +35,7 @@ test('a node is seen at work, and is drained', { timeout: 300_000 }, async (t) =
   await node.getByTestId('drain').click();
   await page.getByTestId('confirm-yes').click();
   await node.and(page.locator('[data-state=drained]')).waitFor();
-  await until(async () => (await states(node)).join() === 'drained,drained', 60_000, 'what it has to end');
+  await until(async () => (await states(node)).join() === 'drained,drained,drained,drained', 60_000, 'what it has to end');
   await node.getByText('Drained until it is started again').waitFor();
   assert.equal(await node.getByTestId('drain').isVisible(), false);
   assert.equal((await server.get('/nodes')).body[0].drained, true);

@@ -91,8 +91,9 @@ TEST_CASE("nodes are listed by name, with what each slot is doing") {
       check_fields(slot, "Slot");
   }
   CHECK(nodes[0]["name"] == "Node_a.1");
-  CHECK(nodes[0]["slots"].dump()
-        == R"([{"busy":false,"drained":false,"failures":0,"segments":0,"segments_per_second":0.0,"slot":7}])");
+  CHECK(
+      nodes[0]["slots"].dump()
+      == R"([{"busy":false,"drained":false,"failures":0,"on_demand":false,"segments":0,"segments_per_second":0.0,"slot":7}])");
   CHECK(nodes[1]["name"] == "node-b");
   CHECK(nodes[1]["drained"] == false);
   REQUIRE(nodes[1]["slots"].size() == 2);

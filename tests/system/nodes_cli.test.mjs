@@ -4,16 +4,18 @@ import assert from 'node:assert/strict';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { folderFor, makeClip, Server, until, vidpipeline } from '../support/vidpipeline.mjs';
+import { folderFor, makeClip, ON_DEMAND, Server, until, vidpipeline } from '../support/vidpipeline.mjs';
 
 const HEAD = /^NODE +SLOTS +BUSY +SEGMENTS +SEGMENTS\/S +FAILURES +STATE\n/;
+
+const SLOTS = String(2 + ON_DEMAND);
 
 const nodes = (server, ...words) => vidpipeline(['nodes', ...words, '--server', server.url]);
 
 /** A server of two workers; resolves when they have joined. */
 async function serverOfTwo(t) {
   const server = await Server.startFor(t, { options: ['--workers', '2'] });
-  await until(async () => (await server.get('/nodes')).body[0]?.slots.length === 2, 30_000, 'the workers to join');
+  await until(async () => (await server.get('/nodes')).body[0]?.slots.length === 2 + ON_DEMAND, 30_000, 'the workers to join');
   return server;
 }
 
@@ -27,7 +29,7 @@ async function lineOf(server, name) {
 
 test('list shows a node at rest and at work', { timeout: 120_000 }, async (t) => {
   const server = await serverOfTwo(t);
-  assert.deepEqual(await lineOf(server, 'local'), ['local', '2', '0', '0', '-', '0', 'idle']);
+  assert.deepEqual(await lineOf(server, 'local'), ['local', SLOTS, '0', '0', '-', '0', 'idle']);
 
   const bytes = await makeClip(path.join(await folderFor(t), 'clip.mp4'), { seconds: 60 });
   const hash = await server.upload(bytes);
@@ -45,7 +47,7 @@ test('list shows a node at rest and at work', { timeout: 120_000 }, async (t) =>
   assert.equal((await server.ended(hash)).status, 'completed');
   const ended = await lineOf(server, 'local');
   const encoded = Number(ended.splice(3, 1));
-  assert.deepEqual(ended, ['local', '2', '0', '-', '0', 'idle']);
+  assert.deepEqual(ended, ['local', SLOTS, '0', '-', '0', 'idle']);
   assert.ok(encoded >= 16, `${encoded} segments`); // of some, the renditions that come first count too
 });
 
@@ -59,7 +61,7 @@ test('drain lets a node end what it has, and no more', { timeout: 120_000 }, asy
   assert.deepEqual({ status: drained.status, stderr: drained.stderr }, { status: 0, stderr: '' });
   assert.match(drained.stdout, /^local gets no more tasks; still under way: [12]\nlocal is idle\n$/);
   const line = await lineOf(server, 'local');
-  assert.deepEqual([line[1], line[2], line.at(-1)], ['2', '0', 'drained']);
+  assert.deepEqual([line[1], line[2], line.at(-1)], [SLOTS, '0', 'drained']);
   assert.equal((await server.video(hash)).status, 'processing');
 
   assert.deepEqual(await nodes(server, 'drain', 'local'), {
