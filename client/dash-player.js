@@ -9,6 +9,8 @@ const AWAY = 600; // seconds without the server before it gives up
 
 const MODEST = 700; // kbit/s, a little less than 360 lines take
 const WHILE_UNFINISHED = {
+  // Each fragment ahead is made for it alone.
+  buffer: { bufferTimeDefault: 12, bufferTimeAtTopQuality: 12, bufferTimeAtTopQualityLongForm: 12 },
   fragmentRequestTimeout: 120_000,
   abr: {
     initialBitrate: { video: 1.2 * MODEST },
@@ -17,6 +19,8 @@ const WHILE_UNFINISHED = {
   },
 };
 const WHEN_COMPLETE = {
+  // As it has them itself.
+  buffer: { bufferTimeDefault: 18, bufferTimeAtTopQuality: 30, bufferTimeAtTopQualityLongForm: 60 },
   fragmentRequestTimeout: 20_000,
   abr: { minBitrate: { video: -1 }, rules: { abandonRequestsRule: { active: true } } },
 };

@@ -5,7 +5,16 @@ export const name = 'HLS';
 export const library = `hls.js ${Hls.version}`;
 
 const MODEST = 1_100_000; // bits/s: enough for 360 lines
-const STALLS = [Hls.ErrorDetails.BUFFER_STALLED_ERROR, Hls.ErrorDetails.BUFFER_NUDGE_ON_STALL];
+const AHEAD = 12; // seconds in the buffer, where each fragment ahead is made for it alone
+const WHILE_UNFINISHED = {
+  testBandwidth: false,
+  abrEwmaDefaultEstimate: MODEST,
+  minAutoBitrate: 0.8 * MODEST,
+  maxBufferLength: AHEAD,
+  maxMaxBufferLength: AHEAD, // or it takes as much as there is room for
+};
+const { BUFFER_STALLED_ERROR, BUFFER_NUDGE_ON_STALL, BUFFER_SEEK_OVER_HOLE } = Hls.ErrorDetails;
+const STALLS = [BUFFER_STALLED_ERROR, BUFFER_NUDGE_ON_STALL, BUFFER_SEEK_OVER_HOLE];
 const POLICIES = ['manifestLoadPolicy', 'playlistLoadPolicy', 'fragLoadPolicy'];
 const PAUSE = { retryDelayMs: 1000, maxRetryDelayMs: 1000 }; // what the server's Retry-After says
 const LATER = [0, 503]; // no answer: the server is away for a while; 503: it has too much to do
@@ -34,8 +43,8 @@ const patiently = ({ default: { errorRetry, timeoutRetry, ...policy } }) => ({
  * listed by now, `on.error({fatal, text})`.
  *
  * `unfinished`: of a video that is still being encoded. How long a fragment takes then says little of the network, so it begins
- * with a rendition that is soon made, and does not go below, until it is told that the video is complete. `soonest`: the name
- * of one that need not be made; it begins there.
+ * with a rendition that is soon made, also after a seek, and does not go below, until it is told that the video is complete.
+ * `soonest`: the name of one that need not be made; it begins there.
  *
  * Answers {select(id | null), bandwidth(), complete(), wake(), destroy()}: null as rendition is the player's own choice, and
  * `wake` tells that the server is there again.
@@ -49,15 +58,23 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     startLevel: -1,
     preserveManualLevelOnError: true,
     ...Object.fromEntries(POLICIES.map((name) => [name, patiently(Hls.DefaultConfig[name])])),
-    ...(unfinished && { testBandwidth: false, abrEwmaDefaultEstimate: MODEST, minAutoBitrate: 0.8 * MODEST }),
+    ...(unfinished && WHILE_UNFINISHED),
     workerPath: new URL('lib/hls.js/hls.worker.js', import.meta.url).href,
   });
   let recovered = 0;
   const describe = (level, id) => ({ id, name: rungName(level.url[0], level), ...pick(level) });
 
+  const first = () => hls.levels.findIndex((level) => describe(level).name === soonest);
+  const seeking = () => {
+    if (!hls.autoLevelEnabled || isBuffered(video)) return;
+    const modest = hls.levels.findIndex(({ bitrate }) => bitrate >= hls.config.minAutoBitrate);
+    hls.nextAutoLevel = first() >= 0 ? first() : modest;
+  };
+  // Before hls.js itself begins to load there.
+  if (unfinished) video.addEventListener('seeking', seeking);
+
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
-    const first = hls.levels.findIndex((level) => describe(level).name === soonest);
-    if (unfinished && first >= 0) hls.startLevel = first;
+    if (unfinished && first() >= 0) hls.startLevel = first();
     const renditions = hls.levels.map(describe).filter(({ height }) => height);
     on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
   });
@@ -100,13 +117,26 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
       else hls.currentLevel = id;
     },
     bandwidth: () => hls.bandwidthEstimate,
-    complete: () => (hls.config.minAutoBitrate = 0),
+    complete() {
+      hls.config.minAutoBitrate = 0;
+      hls.config.maxBufferLength = Hls.DefaultConfig.maxBufferLength;
+      hls.config.maxMaxBufferLength = Hls.DefaultConfig.maxMaxBufferLength;
+      video.removeEventListener('seeking', seeking);
+    },
     wake() {
       hls.stopLoad();
       hls.startLoad(video.currentTime);
     },
-    destroy: () => hls.destroy(),
+    destroy() {
+      video.removeEventListener('seeking', seeking);
+      hls.destroy();
+    },
   };
+}
+
+function isBuffered({ buffered, currentTime }) {
+  const ranges = Array.from({ length: buffered.length }, (_, i) => [buffered.start(i), buffered.end(i)]);
+  return ranges.some(([start, end]) => start <= currentTime && currentTime < end);
 }
 
 const pick = ({ width, height, bitrate }) => ({ width, height, bitrate });
