@@ -12,6 +12,9 @@ for benchmark in transcode copy workers upload play_at_once serve queue scaling;
   python3 "bench/$benchmark.py" || status=1
   echo
 done
+echo "## viewers"
+node bench/viewers.mjs || status=1
+echo
 echo "## messages"
 build/release/bench/messages || status=1
 echo
