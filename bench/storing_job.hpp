@@ -41,7 +41,8 @@ inline void give_segments(caf::actor_system& system, const dispatcher_actor& dis
   for (std::uint32_t video = 0; video < videos; ++video) {
     job_order order;
     order.source.video_hash = "video " + std::to_string(video);
-    order.plan.renditions.emplace_back().id = "rendition";
+    auto& rendition = order.plan.renditions.emplace_back();
+    rendition.id = rendition.name = "rendition"; // a plan that is sent must have good names
     for (std::uint32_t i = 0; i < count / videos; ++i)
       order.cells.push_back({{i, i, i + 1, 1, 0, 0, {}, {}}, 1});
     auto all = std::make_shared<std::promise<void>>();
