@@ -8,7 +8,6 @@
 
 #include <algorithm>
 #include <numeric>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -85,6 +84,8 @@ void dispatcher_state::enlist(const encoder_actor& encoder, const encoder_info& 
   who.where = where;
   who.drained = drained_runs_.contains(where.run);
   who.rate.start(self_->clock().now());
+  if (where.on_demand)
+    on_demand_.insert(id);
   note(id, who);
   config_.metrics->encoders.Set(static_cast<double>(workers_.size()));
   config_.metrics->slots(where.node).Increment();
@@ -209,15 +210,18 @@ void dispatcher_state::handle_down(const caf::actor_addr& whom, const caf::error
 
 void dispatcher_state::dispatch() {
   look_for_fresh();
-  // A copy: who is given a task leaves the set. Those for viewers come first, the others do what these leave.
-  std::vector<encoder_id> idle(idle_.begin(), idle_.end());
-  const auto ordinary =
-      std::stable_partition(idle.begin(), idle.end(), [this](auto id) { return workers_.at(id).where.on_demand; });
-  std::for_each(idle.begin(), ordinary, [this](auto id) { give_on_demand(id, workers_.at(id)); });
+  // Those for viewers come first, the others do what these leave.
+  for (auto id : on_demand_)
+    if (idle_.contains(id))
+      give_on_demand(id, workers_.at(id));
   make_way();
+  // A copy: who is given a task leaves the set.
+  const std::vector<encoder_id> idle(idle_.begin(), idle_.end());
   std::vector<video_order*> open;
-  for (auto id : std::span(ordinary, idle.end())) {
+  for (auto id : idle) {
     auto& who = workers_.at(id);
+    if (who.where.on_demand)
+      continue;
     if (give_analysis(id, who))
       continue;
     open = open_orders();
@@ -232,14 +236,13 @@ void dispatcher_state::dispatch() {
 }
 
 std::size_t dispatcher_state::ordinary() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(workers_, [](const auto& x) { return !x.second.where.on_demand; }));
+  return workers_.size() - on_demand_.size();
 }
 
-/// Encoders that do only what viewers can't wait for.
+/// Those that do only what viewers can't wait for, and still do.
 std::size_t dispatcher_state::on_demand() const {
   return static_cast<std::size_t>(
-      std::ranges::count_if(workers_, [](const auto& x) { return x.second.where.on_demand && !x.second.drained; }));
+      std::ranges::count_if(on_demand_, [this](auto id) { return !workers_.at(id).drained; }));
 }
 
 bool dispatcher_state::has_credit(const video_order& x) const {
@@ -281,12 +284,7 @@ bool dispatcher_state::give_analysis(encoder_id id, worker& who) {
     // First what nobody else may do.
     if (auto suspect = find(true); suspect != analyses_.end())
       next = suspect;
-  if (next == analyses_.end())
-    return false;
-  auto what = std::move(*next);
-  analyses_.erase(next);
-  start(id, who, std::move(what));
-  return true;
+  return start(id, who, next);
 }
 
 /// What viewers wait for needs no credit of its video: there are never more such tasks than encoders.
@@ -311,11 +309,7 @@ bool dispatcher_state::give_wish(encoder_id id, worker& who, Find find) {
 void dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
   const auto next = std::ranges::find_if(
       analyses_, [&](const analysis& x) { return x.task.source.arriving() && x.crashes == 0 && may_do(who, x); });
-  if (next == analyses_.end())
-    return;
-  auto what = std::move(*next);
-  analyses_.erase(next);
-  start(id, who, std::move(what));
+  start(id, who, next);
 }
 
 /// A node that was too slow for an analysis gets it again only where every other one was.
@@ -337,7 +331,7 @@ void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
   const auto alone = is_alone(id, who);
   if (give_wish(id, who, [&](const order& x) { return x.urgent(id, alone); }))
     return;
-  if (std::ranges::any_of(idle_, [&](auto x) { return x != id && workers_.at(x).where.on_demand; }))
+  if (std::ranges::any_of(on_demand_, [&](auto x) { return x != id && idle_.contains(x); }))
     give_preview_analysis(id, who);
 }
 
@@ -376,24 +370,24 @@ void dispatcher_state::note_viewers() {
 /// Ends the tasks that hold back something urgent among other renditions, where somebody is free for it or none is
 /// there for that alone.
 void dispatcher_state::make_way() {
-  const auto is_on_demand = [this](auto id) { return workers_.at(id).where.on_demand; };
-  auto free = static_cast<std::size_t>(std::ranges::count_if(idle_, is_on_demand));
+  const auto is_free = [this](auto id) { return idle_.contains(id); };
+  auto free = static_cast<std::size_t>(std::ranges::count_if(on_demand_, is_free));
   if (on_demand() == 0)
     free = workers_.size();
-  for (auto& [id, who] : workers_) {
-    if (free == 0)
-      return;
-    auto& task = who.task;
-    if (!task || task->analysis || task->interrupted || task->unwanted)
+  for (const auto& [hash, x] : orders_) {
+    if (!x.order.has_urgent())
       continue;
-    const auto found = orders_.find(task->video_hash);
-    if (found == orders_.end() || found->second.generation != task->generation
-        || !found->second.order.holds_back(task->part))
-      continue;
-    task->interrupted = true;
-    --free;
-    spdlog::debug("encoder {}: segment {} of {} makes way", id, task->segment, task->video_hash);
-    self_->send(who.handle, cancel_atom_v, task->video_hash);
+    for (auto& [id, who] : workers_) {
+      auto& task = who.task;
+      if (free == 0)
+        return;
+      if (!task || task->generation != x.generation || task->interrupted || !x.order.holds_back(task->part))
+        continue;
+      task->interrupted = true;
+      --free;
+      spdlog::debug("encoder {}: segment {} of {} makes way", id, task->segment, hash);
+      self_->send(who.handle, cancel_atom_v, hash);
+    }
   }
 }
 
@@ -425,7 +419,7 @@ void dispatcher_state::look_for_fresh() {
   auto comes = std::any_of(workers_.begin(), workers_.end(), [](const auto& x) {
     return x.second.renewing || (x.second.fresh && !x.second.where.on_demand && !x.second.drained && !x.second.task);
   });
-  const auto found = std::ranges::find_if(idle_, [this](auto id) { return !workers_.at(id).where.on_demand; });
+  const auto found = std::ranges::find_if(idle_, [this](auto id) { return !on_demand_.contains(id); });
   if (comes || found == idle_.end())
     return;
   const auto id = *found;
@@ -449,7 +443,12 @@ void dispatcher_state::leave(encoder_id id, worker& who) {
   who.run = 0;
 }
 
-void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
+/// False where it is the end of those that wait.
+bool dispatcher_state::start(encoder_id id, worker& who, std::deque<analysis>::iterator next) {
+  if (next == analyses_.end())
+    return false;
+  auto what = std::move(*next);
+  analyses_.erase(next);
   leave(id, who);
   auto task = ++last_id_;
   auto request = what.task;
@@ -458,6 +457,7 @@ void dispatcher_state::start(encoder_id id, worker& who, analysis what) {
   self_->request(who.handle, limit, analyze_atom_v, std::move(request))
       .then([this, id, task](const media::analysis& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
+  return true;
 }
 
 void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const order::part& what) {

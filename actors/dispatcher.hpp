@@ -150,7 +150,7 @@ private:
   std::size_t on_demand() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
-  void start(encoder_id id, worker& who, analysis what);
+  bool start(encoder_id id, worker& who, std::deque<analysis>::iterator next);
   void start(encoder_id id, worker& who, video_order& x, const vp::order::part& what);
   void assign(encoder_id id, worker& who, assignment task);
   void leave(encoder_id id, worker& who);
@@ -173,6 +173,7 @@ private:
   dispatcher_config config_;
   workers_map workers_;
   std::set<encoder_id> idle_;                     ///< those that could get a task
+  std::set<encoder_id> on_demand_;                ///< those for what viewers can't wait for
   std::set<std::string> drained_runs_;            ///< of nodes
   caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
   bool watched_ = false;                          ///< somebody has wished for something lately

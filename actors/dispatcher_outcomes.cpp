@@ -189,6 +189,7 @@ dispatcher_state::worker dispatcher_state::remove(encoder_id id) {
   auto who = std::move(workers_.at(id));
   leave(id, who);
   idle_.erase(id);
+  on_demand_.erase(id);
   workers_.erase(id);
   self_->demonitor(who.handle.address());
   config_.metrics->encoders.Set(static_cast<double>(workers_.size()));

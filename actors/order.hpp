@@ -67,6 +67,8 @@ public:
   /// From now on this is what viewers wait for.
   void wish(viewer_needs what);
 
+  bool has_urgent() const { return !wishes_.urgent.empty(); }
+
   /// Whether something urgent waits in this task for pictures that are not. Not again for a segment that was
   /// `interrupted`.
   bool holds_back(const part& task) const;
