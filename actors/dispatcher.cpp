@@ -101,6 +101,7 @@ caf::result<std::uint32_t> dispatcher_state::drain(const std::string& node) {
       who.drained = true;
       drained_runs_.insert(who.where.run);
       busy += who.task ? 1 : 0;
+      leave(id, who); // it goes on nowhere
       note(id, who);
     }
   if (!known)
@@ -112,6 +113,7 @@ void dispatcher_state::drain(const encoder_actor& encoder) {
   for (auto& [id, who] : workers_)
     if (who.handle == encoder) {
       who.drained = true;
+      leave(id, who);
       note(id, who);
     }
 }

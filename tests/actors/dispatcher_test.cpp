@@ -44,6 +44,11 @@ struct dispatcher_fixture : test::actor_fixture {
   struct one_order {
     order_listener listener;
     std::shared_ptr<test::listener_log> log;
+
+    std::size_t fragments() const {
+      return std::accumulate(log->results.begin(), log->results.end(), std::size_t{0},
+                             [](std::size_t sum, const auto& result) { return sum + result.fragments.size(); });
+    }
   };
 
   one_order open(const std::string& hash, std::uint32_t segments) {
@@ -453,10 +458,19 @@ TEST_CASE_METHOD(dispatcher_fixture, "a video ends wherever viewers have been", 
   }
   wish({});
   advance(60s);
-  std::size_t fragments = 0;
-  for (const auto& result : order.log->results)
-    fragments += result.fragments.size();
-  CHECK(fragments == 60);
+  CHECK(order.fragments() == 60);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "a video ends wherever a drained encoder was", "[dispatcher]") {
+  start();
+  auto stays = add_encoder();
+  auto drained = add_encoder(std::make_shared<test::encoder_script>(), "drained");
+  drained.script->takes = 10s;
+  auto order = open(video_a, 7);
+  advance(500ms);
+  REQUIRE(ask<std::uint32_t>(dispatcher, drain_atom_v, std::string{"drained"}));
+  advance(60s);
+  CHECK(sorted(order.log->numbers()) == numbers_to(7));
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "a task is not interrupted where nobody is free for what it holds back",
@@ -545,10 +559,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what is urgent gets out of a task for more
   CHECK(ordinary.script->cancels == 1);
   CHECK(config.metrics->failures.Value() == 0);
   CHECK(config.metrics->losses.Value() == 0);
-  std::size_t fragments = 0;
-  for (const auto& result : order.log->results)
-    fragments += result.fragments.size();
-  CHECK(fragments == 9);
+  CHECK(order.fragments() == 9);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody free", "[dispatcher]") {
