@@ -64,17 +64,18 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
   let recovered = 0;
   const describe = (level, id) => ({ id, name: rungName(level.url[0], level), ...pick(level) });
 
-  const first = () => hls.levels.findIndex((level) => describe(level).name === soonest);
+  let first = -1;
   const seeking = () => {
     if (!hls.autoLevelEnabled || isBuffered(video)) return;
     const modest = hls.levels.findIndex(({ bitrate }) => bitrate >= hls.config.minAutoBitrate);
-    hls.nextAutoLevel = first() >= 0 ? first() : modest;
+    hls.nextAutoLevel = first >= 0 ? first : modest;
   };
   // Before hls.js itself begins to load there.
   if (unfinished) video.addEventListener('seeking', seeking);
 
   hls.on(Hls.Events.MANIFEST_PARSED, () => {
-    if (unfinished && first() >= 0) hls.startLevel = first();
+    first = hls.levels.findIndex((level) => describe(level).name === soonest);
+    if (unfinished && first >= 0) hls.startLevel = first;
     const renditions = hls.levels.map(describe).filter(({ height }) => height);
     on.renditions(renditions.sort((a, b) => b.bitrate - a.bitrate));
   });
