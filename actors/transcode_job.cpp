@@ -353,7 +353,6 @@ void transcode_job_state::begin_again(const std::string& reason) {
   ++plan_number_;
   refuse_wishes();
   continues_ = false;
-  published_ = {};
   publish(); // it can't be watched for the time being, and then under other names
   plan_ = {};
   segments_.clear();

@@ -43,12 +43,12 @@ void transcode_job_state::check_claim(const error& why) {
     end(job_end::put_back, why.text);
 }
 
+/// A new phase at once, for that is when a video can be watched; of what else changes, not too much.
 void transcode_job_state::publish() {
   if (continues_ && stage_ < stage::encoding && retrier_->waiting_for_disk() == 0)
     return; // it can be watched as the earlier start has left it
   auto now = self_->clock().now();
-  auto last_words = stage_ == stage::packaging;
-  if (published_ != clock::time_point{} && now - published_ < config_.progress_interval && !last_words) {
+  if (phase() == published_phase_ && now - published_ < config_.progress_interval) {
     changed_ = true;
     return;
   }
