@@ -241,6 +241,10 @@ std::size_t dispatcher_state::ordinary() const {
   return workers_.size() - on_demand_.size();
 }
 
+std::size_t dispatcher_state::free_on_demand() const {
+  return static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto id) { return idle_.contains(id); }));
+}
+
 /// Those that do only what viewers can't wait for, and still do.
 std::size_t dispatcher_state::on_demand() const {
   return static_cast<std::size_t>(
@@ -328,12 +332,13 @@ bool dispatcher_state::is_alone(encoder_id id, const worker& who) const {
   });
 }
 
-/// The last free one looks at no uploads: that may take a while.
+/// The last free one is kept for whoever seeks: nobody is nearer to having nothing to play.
 void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
   const auto alone = is_alone(id, who);
-  if (give_wish(id, who, [&](const order& x) { return x.urgent(id, alone); }))
+  const auto is_last = free_on_demand() == 1;
+  if (give_wish(id, who, [&](const order& x) { return x.urgent(id, alone, is_last && !alone); }) || is_last)
     return;
-  if (std::ranges::any_of(on_demand_, [&](auto x) { return x != id && idle_.contains(x); }))
+  if (!give_wish(id, who, [&](const order& x) { return x.first(id, alone); }))
     give_preview_analysis(id, who);
 }
 
@@ -348,9 +353,10 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
     for (auto* x : open)
       if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
         return true;
-  // Those that are there for it are faster: they have the processors to themselves.
-  auto theirs = on_demand();
-  if (give_wish(id, who, [&](const vp::order& x) { return x.urgent(id, alone, theirs); })
+  // While those that are there for it are busy, they have the processors to themselves.
+  auto theirs = static_cast<std::size_t>(
+      std::ranges::count_if(on_demand_, [this](auto x) { return workers_.at(x).task.has_value(); }));
+  if (give_wish(id, who, [&](const vp::order& x) { return x.left_over(id, alone, theirs); })
       || give_wish(id, who, [&](const vp::order& x) { return x.later(id, alone); }))
     return true;
   if (is_last_free(id))
@@ -372,10 +378,8 @@ void dispatcher_state::note_viewers() {
 /// Ends the tasks that hold back something urgent among other renditions, where somebody is free for it or none is
 /// there for that alone.
 void dispatcher_state::make_way() {
-  const auto is_free = [this](auto id) { return idle_.contains(id); };
-  auto free = static_cast<std::size_t>(std::ranges::count_if(on_demand_, is_free));
-  if (on_demand() == 0)
-    free = workers_.size();
+  const auto there = on_demand();
+  auto free = there == 0 ? workers_.size() : free_on_demand();
   for (const auto& [hash, x] : orders_) {
     if (!x.order.has_urgent())
       continue;
@@ -383,7 +387,8 @@ void dispatcher_state::make_way() {
       auto& task = who.task;
       if (free == 0)
         return;
-      if (!task || task->generation != x.generation || task->interrupted || !x.order.holds_back(task->part))
+      if (!task || task->generation != x.generation || task->interrupted
+          || !x.order.holds_back(task->part, there > 1 && free == 1))
         continue;
       task->interrupted = true;
       --free;

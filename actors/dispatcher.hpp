@@ -148,6 +148,7 @@ private:
   void expect_fresh();
   std::size_t ordinary() const;
   std::size_t on_demand() const;
+  std::size_t free_on_demand() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
   bool start(encoder_id id, worker& who, std::deque<analysis>::iterator next);

@@ -279,6 +279,7 @@ struct cell_part {
 struct viewer_needs {
   std::vector<cell_part> urgent; ///< one of them can't go on without
   std::vector<cell_part> later;  ///< they have something to play until then
+  std::uint32_t sought = 0;      ///< the first so many of the urgent: where somebody has just begun or sought to
 };
 
 /// One segment of the timeline for a set of renditions (ids).
@@ -317,7 +318,7 @@ struct job_order {
   source_ref source;
   media::plan plan;
   std::vector<cell_order> cells; ///< in presentation order
-  cell_part first;               ///< what comes before all but viewers' wishes; no renditions if there is nothing
+  std::vector<cell_part> first;  ///< what comes before all but viewers' wishes
 };
 
 /// A fragment that a viewer has asked for and that is not there.
@@ -503,7 +504,7 @@ typename I::result_type inspect(I& f, cell_part& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, viewer_needs& x) {
-  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later);
+  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later, x.sought);
 }
 
 template <class I>

@@ -83,14 +83,19 @@ std::optional<order::part> order::open_part(const cell_part& wish, encoder_id en
   return std::nullopt;
 }
 
-std::optional<order::part> order::urgent(encoder_id encoder, bool alone) const {
-  for (const auto& wish : wishes_.urgent)
+std::span<const cell_part> order::urgent_wishes(bool sought) const {
+  const std::span all(wishes_.urgent);
+  return sought ? all.first(std::min<std::size_t>(wishes_.sought, all.size())) : all;
+}
+
+std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool sought) const {
+  for (const auto& wish : urgent_wishes(sought))
     if (auto found = open_part(wish, encoder, alone); found && entries_[found->index].failures == 0)
       return found;
   return std::nullopt;
 }
 
-std::optional<order::part> order::urgent(encoder_id encoder, bool alone, std::size_t& theirs) const {
+std::optional<order::part> order::left_over(encoder_id encoder, bool alone, std::size_t& theirs) const {
   for (const auto& wish : wishes_.urgent)
     if (auto found = open_part(wish, encoder, alone)) {
       if (theirs == 0 || entries_[found->index].failures > 0)
@@ -104,7 +109,14 @@ std::optional<order::part> order::later(encoder_id encoder, bool alone) const {
   for (const auto& wish : wishes_.later)
     if (auto found = open_part(wish, encoder, alone))
       return found;
-  return open_part(what_.first, encoder, alone);
+  return first(encoder, alone);
+}
+
+std::optional<order::part> order::first(encoder_id encoder, bool alone) const {
+  for (const auto& what : what_.first)
+    if (auto found = open_part(what, encoder, alone))
+      return found;
+  return std::nullopt;
 }
 
 bool order::has_wishes() const {
@@ -113,15 +125,15 @@ bool order::has_wishes() const {
     return index && (entries_[*index].open() & one.renditions) != 0;
   };
   return std::ranges::any_of(wishes_.urgent, is_open) || std::ranges::any_of(wishes_.later, is_open)
-         || is_open(what_.first);
+         || std::ranges::any_of(what_.first, is_open);
 }
 
-bool order::holds_back(const part& task) const {
+bool order::holds_back(const part& task, bool sought) const {
   const auto& x = entries_[task.index];
   if (x.interrupted || x.crashes > 0 || x.given_up)
     return false;
   rendition_bits urgent = 0;
-  for (const auto& wish : wishes_.urgent)
+  for (const auto& wish : urgent_wishes(sought))
     urgent |= wish.segment == cell(task.index).number ? wish.renditions : 0;
   return (task.renditions & urgent) != 0 && (task.renditions & ~urgent & decoded_) != 0;
 }

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,14 +50,17 @@ public:
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
   /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that do nothing
-  /// else.
-  std::optional<part> urgent(encoder_id encoder, bool alone) const;
+  /// else. `sought`: only where somebody has begun or sought to.
+  std::optional<part> urgent(encoder_id encoder, bool alone, bool sought) const;
 
   /// What those leave, when so many of the first ones that nobody has failed at are to be theirs; counts these down.
-  std::optional<part> urgent(encoder_id encoder, bool alone, std::size_t& theirs) const;
+  std::optional<part> left_over(encoder_id encoder, bool alone, std::size_t& theirs) const;
 
   /// What viewers want a little later, and else what the order wants first.
   std::optional<part> later(encoder_id encoder, bool alone) const;
+
+  /// What the order wants first.
+  std::optional<part> first(encoder_id encoder, bool alone) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
   std::optional<part> adjacent(encoder_id encoder, bool alone) const;
@@ -71,7 +75,7 @@ public:
 
   /// Whether something urgent waits in this task for pictures that are not. Not again for a segment that was
   /// `interrupted`.
-  bool holds_back(const part& task) const;
+  bool holds_back(const part& task, bool sought) const;
 
   /// The bytes of these are there.
   void arrived(const std::vector<cell_part>& parts);
@@ -115,6 +119,8 @@ public:
   std::size_t unstored() const { return running_ + encoded_; }
 
 private:
+  std::span<const cell_part> urgent_wishes(bool sought) const;
+
   struct entry {
     rendition_bits waiting = 0;
     rendition_bits ready = 0; ///< of all renditions: the source's bytes are there

@@ -131,13 +131,13 @@ private:
 
   caf::result<std::uint64_t> wish(const fragment_wish& what);
   media::media_kind kind_of(const cell_part& what) const;
-  clock::time_point due(const std::string& viewer, const cell_part& what);
+  clock::time_point due(const std::string& viewer, const cell_part& what, clock::time_point now);
   caf::result<void> await(std::uint64_t wish);
   void look_after_wishes();
   void refuse_wishes();
   void grant_wishes(std::uint32_t number, rendition_bits which);
   void rank_wishes();
-  cell_part beginning() const;
+  std::vector<cell_part> beginning() const;
   void handle_down(const caf::down_msg& down);
 
   void tick();

@@ -43,7 +43,8 @@ caf::result<std::uint64_t> transcode_job_state::wish(const fragment_wish& what) 
   if (wishes_.size() >= config_.wishes || of_viewer >= config_.viewer_wishes)
     return to_caf(errc::overloaded, "too many fragments are being waited for");
   const cell_part part{what.segment, bit};
-  wishes_.push_back({id, what.viewer, part, {}, self_->clock().now(), due(what.viewer, part)});
+  const auto now = self_->clock().now();
+  wishes_.push_back({id, what.viewer, part, {}, now, due(what.viewer, part, now)});
   rank_wishes();
   return id;
 }
@@ -54,12 +55,12 @@ media::media_kind transcode_job_state::kind_of(const cell_part& what) const {
 }
 
 /// A player that has sought needs the fragment there at once, and the next one when it has played that.
-transcode_job_state::clock::time_point transcode_job_state::due(const std::string& viewer, const cell_part& what) {
+transcode_job_state::clock::time_point transcode_job_state::due(const std::string& viewer, const cell_part& what,
+                                                                clock::time_point now) {
   if (!viewings_.contains(viewer) && viewings_.size() >= viewers_kept)
     viewings_.erase(viewings_.begin());
   auto& of_viewer = viewings_[viewer];
   const auto kind = kind_of(what);
-  const auto now = self_->clock().now();
   const auto from = span_of(plan_, cells_.at(what.segment).cell).from;
   auto found = std::find_if(of_viewer.rbegin(), of_viewer.rend(),
                             [&](const viewing& one) { return one.kind == kind && one.last + 1 == what.segment; });
@@ -115,14 +116,16 @@ void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits whic
     rank_wishes();
 }
 
-/// What is needed soon, before what is needed later. The first picture and the first sound of each viewer, then the
-/// second of each, and so on: nobody gets ahead by asking for much. Sound is made in no time, so that pictures can wait
-/// for it.
+/// What is needed soon, before what is needed later, and who has sought before who plays on: a client that wants all,
+/// one after the other, is one that plays on, and always late. The first picture and the first sound of each viewer,
+/// then the second of each, and so on: nobody gets ahead by asking for much. Sound is made in no time, so that pictures
+/// can wait for it.
 void transcode_job_state::rank_wishes() {
   if (stage_ != stage::encoding)
     return;
   struct place {
     bool later = false;
+    bool plays_on = false;
     std::size_t turn = 0;
     bool is_video = false;
     const viewer_wish* wish = nullptr;
@@ -135,16 +138,18 @@ void transcode_job_state::rank_wishes() {
     const auto kind = kind_of(one.what);
     const auto turn = asked[{one.viewer, kind}]++;
     one.can_wait = one.due > soon;
-    places.push_back({one.can_wait || turn >= urgent_at_once, turn, kind == media::media_kind::video, &one});
+    places.push_back({one.can_wait || turn >= urgent_at_once, turn > 0 || one.due > one.since, turn,
+                      kind == media::media_kind::video, &one});
   }
   std::ranges::stable_sort(places, {}, [](const place& x) {
-    return std::tuple{x.later, x.turn, x.is_video, x.wish->due};
+    return std::tuple{x.later, x.plays_on, x.turn, x.is_video, x.wish->due};
   });
   viewer_needs needs;
   std::vector<media::byte_range> bytes;
   for (const auto& place : places) {
     const auto& what = place.wish->what;
     (place.later ? needs.later : needs.urgent).push_back(what);
+    needs.sought += place.plays_on ? 0 : 1;
     if (const auto& work = cells_.at(what.segment); (work.ready & what.renditions) == 0)
       bytes.push_back(needed(work.cell, kind_of(what)));
   }
@@ -154,11 +159,13 @@ void transcode_job_state::rank_wishes() {
 }
 
 /// What whoever opens a video that is being uploaded asks for first. One cell is enough: what is made apart from the
-/// other renditions is decoded twice, and viewers say themselves what they want next.
-cell_part transcode_job_state::beginning() const {
+/// other renditions is decoded twice, and viewers say themselves what they want next. Pictures and sound come apart, so
+/// that two encoders can make them at the same time.
+std::vector<cell_part> transcode_job_state::beginning() const {
   if (!config_.upload || cells_.empty())
     return {};
-  return {cells_.begin()->first, starting_rendition(plan_) | renditions_of(plan_, media::media_kind::audio)};
+  const auto cell = cells_.begin()->first;
+  return {{cell, starting_rendition(plan_)}, {cell, renditions_of(plan_, media::media_kind::audio)}};
 }
 
 } // namespace vp

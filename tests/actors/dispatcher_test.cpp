@@ -3,6 +3,7 @@
 #include "tests/actors/scripted.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 
 using namespace vp;
@@ -36,8 +37,10 @@ struct dispatcher_fixture : test::actor_fixture {
 
   using begun = std::vector<std::pair<std::string, std::uint32_t>>;
 
-  void wish(std::vector<cell_part> urgent, std::vector<cell_part> later = {}) {
-    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later)});
+  /// `sought`: how many of the urgent ones, if not all.
+  void wish(std::vector<cell_part> urgent, std::vector<cell_part> later = {},
+            std::uint32_t sought = std::numeric_limits<std::uint32_t>::max()) {
+    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later), sought});
     run();
   }
 
@@ -384,12 +387,28 @@ TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first comes first", "[
   start();
   auto encoder = add_encoder();
   auto what = test::make_order(video_a, 9);
-  what.first = {6, 0b010};
+  what.first = {{6, 0b010}};
   auto log = std::make_shared<test::listener_log>();
   tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
   advance(1s);
   REQUIRE(log->numbers() == std::vector<std::uint32_t>{6});
   CHECK(log->results[0].fragments.size() == 1);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first is made at once by those for viewers, but the last",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto viewers = add_on_demand();
+  auto viewers_too = add_on_demand();
+  auto what = test::make_order(video_a, 9);
+  what.first = {{6, 0b010}, {6, 0b100}};
+  auto log = std::make_shared<test::listener_log>();
+  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  run();
+  CHECK(viewers.script->segments == begun{{video_a, 6}});
+  CHECK(viewers_too.script->segments.empty());
+  CHECK(ordinary.script->segments == begun{{video_a, 6}});
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kept free", "[dispatcher]") {
@@ -444,6 +463,36 @@ TEST_CASE_METHOD(dispatcher_fixture, "encoders for viewers do what these can't w
   CHECK(first.script->segments.size() + second.script->segments.size() == 4);
 }
 
+TEST_CASE_METHOD(dispatcher_fixture, "the last free encoder for viewers is kept for whoever seeks", "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto first = add_on_demand();
+  auto second = add_on_demand();
+  ordinary.script->takes = first.script->takes = 10s;
+  auto order = open(video_a, 200);
+  wish({{100, 0b001}, {101, 0b001}, {0, 0b001}}, {}, 0);
+  CHECK(first.script->segments == begun{{video_a, 100}});
+  CHECK(second.script->segments.empty());
+  CHECK(ordinary.script->cancels == 0);
+  wish({{150, 0b001}, {101, 0b001}, {0, 0b001}}, {}, 1);
+  CHECK(second.script->segments == begun{{video_a, 150}});
+  advance(2s);
+  CHECK(second.script->segments.size() == 1);
+  advance(20s);
+  CHECK(first.script->segments.size() + second.script->segments.size() > 2);
+  CHECK(order.log->failures.empty());
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "one for viewers that is alone is kept for nobody", "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto viewers = add_on_demand();
+  ordinary.script->takes = 10s;
+  auto order = open(video_a, 200);
+  wish({{100, 0b001}}, {}, 0);
+  CHECK(viewers.script->segments == begun{{video_a, 100}});
+}
+
 TEST_CASE_METHOD(dispatcher_fixture, "a video ends wherever viewers have been", "[dispatcher]") {
   start();
   auto script = std::make_shared<test::encoder_script>();
@@ -453,7 +502,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "a video ends wherever viewers have been", 
   add_on_demand();
   auto order = open(video_a, 20);
   for (auto segment = 1U; segment < 20; segment += 3) {
-    wish({{segment, 0b111}, {segment / 2, 0b010}});
+    wish({{segment, 0b111}, {segment / 2, 0b010}}, {}, segment % 2);
     advance(500ms);
   }
   wish({});
@@ -568,7 +617,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody fre
   add_encoder(script);
   add_encoder(script);
   auto what = test::make_order(video_a, 200);
-  what.first = {6, 0b010};
+  what.first = {{6, 0b010}};
   auto log = std::make_shared<test::listener_log>();
   tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
   run();

@@ -126,7 +126,7 @@ TEST_CASE("cells that are done already split an order into runs", "[order]") {
 }
 
 std::optional<order::part> wished(const order& x, encoder_id encoder, bool alone) {
-  auto urgent = x.urgent(encoder, alone);
+  auto urgent = x.urgent(encoder, alone, false);
   return urgent ? urgent : x.later(encoder, alone);
 }
 
@@ -153,7 +153,7 @@ TEST_CASE("what viewers wait for comes first, a rendition at a time", "[order]")
 
 TEST_CASE("what an order wants first comes after what viewers wait for", "[order]") {
   auto what = test::make_order(test::hash_of('a'), 9);
-  what.first = {3, 0b010};
+  what.first = {{3, 0b010}};
   order x{std::move(what)};
   x.wish({{{7, 0b100}}, {}});
   REQUIRE(wished(x, anna, false) == order::part{7, 0b100});
@@ -166,28 +166,38 @@ TEST_CASE("what an order wants first comes after what viewers wait for", "[order
 TEST_CASE("some urgent wishes are left to others, and none of them waits for those that are not", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
   x.wish({{{7, 0b001}, {5, 0b001}}, {{2, 0b001}}});
-  CHECK(x.urgent(anna, false) == order::part{7, 0b001});
+  CHECK(x.urgent(anna, false, false) == order::part{7, 0b001});
   std::size_t theirs = 1;
-  CHECK(x.urgent(anna, false, theirs) == order::part{5, 0b001});
+  CHECK(x.left_over(anna, false, theirs) == order::part{5, 0b001});
   theirs = 3;
-  CHECK_FALSE(x.urgent(anna, false, theirs));
+  CHECK_FALSE(x.left_over(anna, false, theirs));
   CHECK(theirs == 1); // which another order's wishes are left to
   CHECK(x.later(anna, false) == order::part{2, 0b001});
+}
+
+TEST_CASE("of what is urgent, what was sought can be asked for alone", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.wish({{{7, 0b001}, {5, 0b001}}, {}, 1});
+  CHECK(x.urgent(anna, false, true) == order::part{7, 0b001});
+  x.started({7, 0b001}, anna);
+  CHECK_FALSE(x.urgent(bert, false, true));
+  CHECK(x.urgent(bert, false, false) == order::part{5, 0b001});
 }
 
 TEST_CASE("an urgent wish is held back by pictures that are not, once", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
   x.started(all(3), anna);
   x.wish({{}, {{3, 0b001}}});
-  CHECK_FALSE(x.holds_back(all(3))); // it can wait
+  CHECK_FALSE(x.holds_back(all(3), false)); // it can wait
   x.wish({{{3, 0b001}, {3, 0b010}, {4, 0b001}}, {}});
-  CHECK_FALSE(x.holds_back(all(3))); // sound holds up nobody
+  CHECK_FALSE(x.holds_back(all(3), false)); // sound holds up nobody
   x.wish({{{3, 0b001}, {4, 0b001}}, {}});
-  REQUIRE(x.holds_back(all(3)));
+  REQUIRE(x.holds_back(all(3), false));
+  CHECK_FALSE(x.holds_back(all(3), true)); // nobody has sought to it
   x.interrupted(all(3), anna);
-  CHECK(x.urgent(bert, false) == order::part{3, 0b001});
+  CHECK(x.urgent(bert, false, false) == order::part{3, 0b001});
   x.started(all(3), anna);
-  CHECK_FALSE(x.holds_back(all(3)));
+  CHECK_FALSE(x.holds_back(all(3), false));
 }
 
 TEST_CASE("what somebody has failed at is left to ordinary encoders", "[order]") {
@@ -195,9 +205,9 @@ TEST_CASE("what somebody has failed at is left to ordinary encoders", "[order]")
   x.wish({{{3, 0b001}}, {}});
   x.started({3, 0b001}, anna);
   x.failed({3, 0b001}, anna);
-  CHECK_FALSE(x.urgent(bert, false));
+  CHECK_FALSE(x.urgent(bert, false, false));
   std::size_t theirs = 2;
-  CHECK(x.urgent(bert, false, theirs) == order::part{3, 0b001});
+  CHECK(x.left_over(bert, false, theirs) == order::part{3, 0b001});
 }
 
 TEST_CASE("only what has arrived is given out", "[order]") {

@@ -611,6 +611,16 @@ TEST_CASE_METHOD(arriving_fixture, "what has arrived is encoded, and no more", "
   CHECK(look().status == video_status::uploading);
 }
 
+TEST_CASE_METHOD(arriving_fixture, "that a video can be watched is told at once", "[transcode_job]") {
+  watch_progress();
+  encoder->takes = 50ms;
+  start();
+  advance(100ms, 10ms);
+  REQUIRE(published.size() == 2);
+  CHECK(published[0].phase == "analyzing");
+  CHECK(is_playable(video_status::uploading, published[1]));
+}
+
 TEST_CASE_METHOD(arriving_fixture, "the bytes that viewers wait for are asked for", "[transcode_job]") {
   begin_and_analyze();
   const auto id = wish(4, "me");
@@ -670,6 +680,20 @@ TEST_CASE_METHOD(arriving_fixture, "who has something to play lets those go firs
   REQUIRE(wish(3, "seeks"));
   run();
   CHECK(order_of_bytes() == std::vector<std::uint32_t>{0, 5, 1, 3, 2});
+}
+
+TEST_CASE_METHOD(arriving_fixture, "who seeks comes before whoever plays on too late", "[transcode_job]") {
+  begin_and_analyze();
+  REQUIRE(wish(0, "late"));
+  REQUIRE(wish(1, "late"));
+  arrives(piece + piece / 2);
+  advance(10s);
+  REQUIRE(session->wanted.size() == 1);
+  REQUIRE(wish(5, "seeks"));
+  run();
+  REQUIRE(session->wanted.size() == 2);
+  CHECK(session->wanted[0].begin == 5 * piece);
+  CHECK(session->wanted[1].begin == piece);
 }
 
 TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {
