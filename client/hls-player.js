@@ -59,7 +59,7 @@ export function play(video, url, on, { at = 0, unfinished = false, soonest = nul
     preserveManualLevelOnError: true,
     ...Object.fromEntries(POLICIES.map((name) => [name, patiently(Hls.DefaultConfig[name])])),
     ...(unfinished && WHILE_UNFINISHED),
-    workerPath: new URL('lib/hls.js/hls.worker.js', import.meta.url).href,
+    enableWorker: false, // it would load it before the first picture, and fragmented MP4 needs no work
   });
   let recovered = 0;
   const describe = (level, id) => ({ id, name: rungName(level.url[0], level), ...pick(level) });
