@@ -312,10 +312,10 @@ bool dispatcher_state::give_wish(encoder_id id, worker& who, Find find) {
 }
 
 /// Viewers wait for what comes of these.
-void dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
+bool dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
   const auto next = std::ranges::find_if(
       analyses_, [&](const analysis& x) { return x.task.source.arriving() && x.crashes == 0 && may_do(who, x); });
-  start(id, who, next);
+  return start(id, who, next);
 }
 
 /// A node that was too slow for an analysis gets it again only where every other one was.
@@ -336,10 +336,10 @@ bool dispatcher_state::is_alone(encoder_id id, const worker& who) const {
 void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
   const auto alone = is_alone(id, who);
   const auto is_last = free_on_demand() == 1;
-  if (give_wish(id, who, [&](const order& x) { return x.urgent(id, alone, is_last && !alone); }) || is_last)
-    return;
-  if (!give_wish(id, who, [&](const order& x) { return x.first(id, alone); }))
-    give_preview_analysis(id, who);
+  if (!give_wish(id, who, [&](const order& x) { return x.urgent(id, alone, is_last && !alone); })
+      && !give_wish(id, who, [&](const order& x) { return x.first(id, alone, is_last); }) && !is_last
+      && !give_preview_analysis(id, who))
+    give_wish(id, who, [&](const order& x) { return x.soon(id, alone); });
 }
 
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
@@ -354,8 +354,10 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
       if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
         return true;
   // While those that are there for it are busy, they have the processors to themselves.
-  auto theirs = static_cast<std::size_t>(
-      std::ranges::count_if(on_demand_, [this](auto x) { return workers_.at(x).task.has_value(); }));
+  auto theirs = static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto x) {
+    const auto& task = workers_.at(x).task;
+    return task && !task->analysis; // that may take long
+  }));
   if (give_wish(id, who, [&](const vp::order& x) { return x.left_over(id, alone, theirs); })
       || give_wish(id, who, [&](const vp::order& x) { return x.later(id, alone); }))
     return true;
@@ -376,19 +378,25 @@ void dispatcher_state::note_viewers() {
 }
 
 /// Ends the tasks that hold back something urgent among other renditions, where somebody is free for it or none is
-/// there for that alone.
+/// there for that alone; those that have just begun also for what is wanted soon, for little is lost.
 void dispatcher_state::make_way() {
   const auto there = on_demand();
   auto free = there == 0 ? workers_.size() : free_on_demand();
+  const auto least = [&](const assignment& task) {
+    constexpr auto just_begun = std::chrono::milliseconds(500);
+    if (there > 1 && free == 1)
+      return order::need::sought; // it is kept for that
+    return self_->clock().now() - task.since < just_begun ? order::need::soon : order::need::urgent;
+  };
   for (const auto& [hash, x] : orders_) {
-    if (!x.order.has_urgent())
+    if (!x.order.is_hurried())
       continue;
     for (auto& [id, who] : workers_) {
       auto& task = who.task;
       if (free == 0)
         return;
       if (!task || task->generation != x.generation || task->interrupted
-          || !x.order.holds_back(task->part, there > 1 && free == 1))
+          || !x.order.holds_back(task->part, least(*task)))
         continue;
       task->interrupted = true;
       --free;

@@ -131,7 +131,7 @@ private:
   template <class Find>
   bool give_wish(encoder_id id, worker& who, Find find);
   void give_on_demand(encoder_id id, worker& who);
-  void give_preview_analysis(encoder_id id, worker& who);
+  bool give_preview_analysis(encoder_id id, worker& who);
   bool is_alone(encoder_id id, const worker& who) const;
   void tell_running(const std::string& video_hash);
   bool give_analysis(encoder_id id, worker& who);

@@ -280,6 +280,7 @@ struct viewer_needs {
   std::vector<cell_part> urgent; ///< one of them can't go on without
   std::vector<cell_part> later;  ///< they have something to play until then
   std::uint32_t sought = 0;      ///< the first so many of the urgent: where somebody has just begun or sought to
+  std::uint32_t soon = 0;        ///< the first so many of the later ones: what a player asks for that plays on
 };
 
 /// One segment of the timeline for a set of renditions (ids).
@@ -504,7 +505,7 @@ typename I::result_type inspect(I& f, cell_part& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, viewer_needs& x) {
-  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later, x.sought);
+  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later, x.sought, x.soon);
 }
 
 template <class I>

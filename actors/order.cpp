@@ -52,6 +52,10 @@ rendition_bits order::available(std::size_t index, encoder_id encoder, bool alon
   return x.crashes == 0 && (alone || x.avoid != encoder) ? x.open() : 0;
 }
 
+rendition_bits order::rest(std::size_t index, encoder_id encoder, bool alone) const {
+  return available(index, encoder, alone) & ~entries_[index].urgent;
+}
+
 /// Cells are in presentation order, so their numbers rise.
 std::optional<std::size_t> order::find(std::uint32_t number) const {
   auto found = std::lower_bound(what_.cells.begin(), what_.cells.end(), number,
@@ -71,7 +75,7 @@ std::optional<order::part> order::adjacent(encoder_id encoder, bool alone) const
   if (at == stands_.end())
     return std::nullopt;
   if (auto index = find(at->second))
-    if (auto bits = available(*index, encoder, alone))
+    if (auto bits = rest(*index, encoder, alone))
       return part{*index, bits};
   return std::nullopt;
 }
@@ -83,15 +87,13 @@ std::optional<order::part> order::open_part(const cell_part& wish, encoder_id en
   return std::nullopt;
 }
 
-std::span<const cell_part> order::urgent_wishes(bool sought) const {
-  const std::span all(wishes_.urgent);
-  return sought ? all.first(std::min<std::size_t>(wishes_.sought, all.size())) : all;
-}
-
-std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool sought) const {
-  for (const auto& wish : urgent_wishes(sought))
-    if (auto found = open_part(wish, encoder, alone); found && entries_[found->index].failures == 0)
-      return found;
+std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool last) const {
+  for (const auto& wish : wishes_.urgent)
+    if (auto found = open_part(wish, encoder, alone)) {
+      const auto& x = entries_[found->index];
+      if (x.failures == 0 && (!last || (x.sought & found->renditions) != 0 || takes_no_time(wish)))
+        return found;
+    }
   return std::nullopt;
 }
 
@@ -105,16 +107,23 @@ std::optional<order::part> order::left_over(encoder_id encoder, bool alone, std:
   return std::nullopt;
 }
 
+std::optional<order::part> order::soon(encoder_id encoder, bool alone) const {
+  for (std::size_t i = 0; i < wishes_.later.size() && i < wishes_.soon; ++i)
+    if (auto found = open_part(wishes_.later[i], encoder, alone); found && entries_[found->index].failures == 0)
+      return found;
+  return std::nullopt;
+}
+
 std::optional<order::part> order::later(encoder_id encoder, bool alone) const {
   for (const auto& wish : wishes_.later)
     if (auto found = open_part(wish, encoder, alone))
       return found;
-  return first(encoder, alone);
+  return first(encoder, alone, false);
 }
 
-std::optional<order::part> order::first(encoder_id encoder, bool alone) const {
+std::optional<order::part> order::first(encoder_id encoder, bool alone, bool last) const {
   for (const auto& what : what_.first)
-    if (auto found = open_part(what, encoder, alone))
+    if (auto found = open_part(what, encoder, alone); found && (!last || takes_no_time(what)))
       return found;
   return std::nullopt;
 }
@@ -128,14 +137,12 @@ bool order::has_wishes() const {
          || std::ranges::any_of(what_.first, is_open);
 }
 
-bool order::holds_back(const part& task, bool sought) const {
+bool order::holds_back(const part& task, need least) const {
   const auto& x = entries_[task.index];
   if (x.interrupted || x.crashes > 0 || x.given_up)
     return false;
-  rendition_bits urgent = 0;
-  for (const auto& wish : urgent_wishes(sought))
-    urgent |= wish.segment == cell(task.index).number ? wish.renditions : 0;
-  return (task.renditions & urgent) != 0 && (task.renditions & ~urgent & decoded_) != 0;
+  const auto needed = least == need::sought ? x.sought : x.urgent | (least == need::soon ? x.soon : 0);
+  return (task.renditions & needed) != 0 && (task.renditions & ~needed & decoded_) != 0;
 }
 
 std::vector<cell_part> order::running_parts() const {
@@ -153,14 +160,14 @@ std::optional<order::part> order::next(encoder_id encoder, bool alone, bool fres
         return part{i, entries_[i].open()};
   if (auto own = adjacent(encoder, alone))
     return own;
-  auto from = [&](std::size_t index) { return part{index, available(index, encoder, alone)}; };
+  auto from = [&](std::size_t index) { return part{index, rest(index, encoder, alone)}; };
   std::optional<std::size_t> unclaimed;
   std::pair<std::size_t, std::size_t> longest{0, 0};
   for (std::size_t begin = 0, end = 0; begin < entries_.size(); begin = end) {
     end = begin + 1;
-    if (available(begin, encoder, alone) == 0)
+    if (rest(begin, encoder, alone) == 0)
       continue;
-    while (end < entries_.size() && available(end, encoder, alone) != 0 && !entries_[end].given_back
+    while (end < entries_.size() && rest(end, encoder, alone) != 0 && !entries_[end].given_back
            && cell(end).number == cell(end - 1).number + 1)
       ++end;
     if (belongs_to_somebody(begin)) {
@@ -198,7 +205,21 @@ std::size_t order::middle(std::size_t begin, std::size_t end) const {
 }
 
 void order::wish(viewer_needs what) {
+  // Each of a list's wishes, with whether it is of the first so many.
+  const auto each = [this](const std::vector<cell_part>& list, std::size_t first, auto how) {
+    for (std::size_t i = 0; i < list.size(); ++i)
+      if (auto index = find(list[i].segment))
+        how(entries_[*index], list[i].renditions, i < first);
+  };
+  const auto forget = [](entry& x, rendition_bits, bool) { x.urgent = x.sought = x.soon = 0; };
+  each(wishes_.urgent, 0, forget);
+  each(wishes_.later, 0, forget);
   wishes_ = std::move(what);
+  each(wishes_.urgent, wishes_.sought, [](entry& x, rendition_bits bits, bool sought) {
+    x.urgent |= bits;
+    x.sought |= sought ? bits : 0;
+  });
+  each(wishes_.later, wishes_.soon, [](entry& x, rendition_bits bits, bool soon) { x.soon |= soon ? bits : 0; });
 }
 
 void order::arrived(const std::vector<cell_part>& parts) {

@@ -6,7 +6,6 @@
 #include <map>
 #include <optional>
 #include <set>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -50,17 +49,20 @@ public:
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
   /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that do nothing
-  /// else. `sought`: only where somebody has begun or sought to.
-  std::optional<part> urgent(encoder_id encoder, bool alone, bool sought) const;
+  /// else. `last`: only where somebody has begun or sought to, or what takes no time, as sound does.
+  std::optional<part> urgent(encoder_id encoder, bool alone, bool last) const;
 
   /// What those leave, when so many of the first ones that nobody has failed at are to be theirs; counts these down.
   std::optional<part> left_over(encoder_id encoder, bool alone, std::size_t& theirs) const;
 
+  /// What players want next that play on, unless somebody has failed at it.
+  std::optional<part> soon(encoder_id encoder, bool alone) const;
+
   /// What viewers want a little later, and else what the order wants first.
   std::optional<part> later(encoder_id encoder, bool alone) const;
 
-  /// What the order wants first.
-  std::optional<part> first(encoder_id encoder, bool alone) const;
+  /// What the order wants first. `last`: only what takes no time.
+  std::optional<part> first(encoder_id encoder, bool alone, bool last) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
   std::optional<part> adjacent(encoder_id encoder, bool alone) const;
@@ -71,11 +73,14 @@ public:
   /// From now on this is what viewers wait for.
   void wish(viewer_needs what);
 
-  bool has_urgent() const { return !wishes_.urgent.empty(); }
+  /// Whether anything may make a task make way.
+  bool is_hurried() const { return !wishes_.urgent.empty() || wishes_.soon > 0; }
 
-  /// Whether something urgent waits in this task for pictures that are not. Not again for a segment that was
-  /// `interrupted`.
-  bool holds_back(const part& task, bool sought) const;
+  enum class need { sought, urgent, soon };
+
+  /// Whether something that is at least so much needed waits in this task for pictures that are not. Not again for a
+  /// segment that was `interrupted`.
+  bool holds_back(const part& task, need least) const;
 
   /// The bytes of these are there.
   void arrived(const std::vector<cell_part>& parts);
@@ -119,12 +124,15 @@ public:
   std::size_t unstored() const { return running_ + encoded_; }
 
 private:
-  std::span<const cell_part> urgent_wishes(bool sought) const;
+  bool takes_no_time(const cell_part& what) const { return (what.renditions & decoded_) == 0; }
 
   struct entry {
     rendition_bits waiting = 0;
     rendition_bits ready = 0; ///< of all renditions: the source's bytes are there
     rendition_bits running = 0;
+    rendition_bits urgent = 0; ///< to viewers
+    rendition_bits sought = 0; ///< of these
+    rendition_bits soon = 0;
     std::uint32_t encoded = 0; ///< tasks whose results are not stored
     bool given_back = false;
     bool interrupted = false;
@@ -141,8 +149,10 @@ private:
   void add(const std::vector<cell_order>& cells);
 
   std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone) const;
-  /// What of this cell this encoder may be given.
+  /// What of this cell this encoder may be given, and of that what is urgent to nobody: what is, and was left to
+  /// others, does not wait for all the rest of its segment.
   rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;
+  rendition_bits rest(std::size_t index, encoder_id encoder, bool alone) const;
   std::optional<std::size_t> find(std::uint32_t number) const;
   bool belongs_to_somebody(std::size_t index) const;
   std::size_t middle(std::size_t begin, std::size_t end) const;

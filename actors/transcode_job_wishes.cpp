@@ -17,6 +17,9 @@ namespace {
 /// A fragment that is not needed before that lets others go first.
 constexpr std::chrono::seconds a_little_later{2};
 
+/// How much players have in their buffers while a video is being made. Who asks for more in advance does not play.
+constexpr std::chrono::seconds most_buffered{12};
+
 /// Of one viewer's pictures, and of its sound. What it asks for beyond can wait.
 constexpr std::size_t urgent_at_once = 2;
 
@@ -125,24 +128,25 @@ void transcode_job_state::rank_wishes() {
     return;
   struct place {
     bool later = false;
+    bool much_later = false;
     bool plays_on = false;
     std::size_t turn = 0;
     bool is_video = false;
     const viewer_wish* wish = nullptr;
   };
-  const auto soon = self_->clock().now() + a_little_later;
+  const auto now = self_->clock().now();
   std::map<std::pair<std::string, media::media_kind>, std::size_t> asked;
   std::vector<place> places;
   places.reserve(wishes_.size());
   for (auto& one : wishes_) {
     const auto kind = kind_of(one.what);
     const auto turn = asked[{one.viewer, kind}]++;
-    one.can_wait = one.due > soon;
-    places.push_back({one.can_wait || turn >= urgent_at_once, turn > 0 || one.due > one.since, turn,
-                      kind == media::media_kind::video, &one});
+    one.can_wait = one.due > now + a_little_later;
+    places.push_back({one.can_wait || turn >= urgent_at_once, turn > 0 || one.due > now + most_buffered,
+                      turn > 0 || one.due > one.since, turn, kind == media::media_kind::video, &one});
   }
   std::ranges::stable_sort(places, {}, [](const place& x) {
-    return std::tuple{x.later, x.plays_on, x.turn, x.is_video, x.wish->due};
+    return std::tuple{x.later, x.later && x.much_later, x.plays_on, x.turn, x.is_video, x.wish->due};
   });
   viewer_needs needs;
   std::vector<media::byte_range> bytes;
@@ -150,6 +154,7 @@ void transcode_job_state::rank_wishes() {
     const auto& what = place.wish->what;
     (place.later ? needs.later : needs.urgent).push_back(what);
     needs.sought += place.plays_on ? 0 : 1;
+    needs.soon += place.later && !place.much_later ? 1 : 0;
     if (const auto& work = cells_.at(what.segment); (work.ready & what.renditions) == 0)
       bytes.push_back(needed(work.cell, kind_of(what)));
   }

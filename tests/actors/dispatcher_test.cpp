@@ -39,8 +39,8 @@ struct dispatcher_fixture : test::actor_fixture {
 
   /// `sought`: how many of the urgent ones, if not all.
   void wish(std::vector<cell_part> urgent, std::vector<cell_part> later = {},
-            std::uint32_t sought = std::numeric_limits<std::uint32_t>::max()) {
-    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later), sought});
+            std::uint32_t sought = std::numeric_limits<std::uint32_t>::max(), std::uint32_t soon = 0) {
+    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later), sought, soon});
     run();
   }
 
@@ -395,20 +395,21 @@ TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first comes first", "[
   CHECK(log->results[0].fragments.size() == 1);
 }
 
-TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first is made at once by those for viewers, but the last",
+TEST_CASE_METHOD(dispatcher_fixture,
+                 "what an order wants first is made at once by those for viewers, by the last just sound",
                  "[dispatcher]") {
   start();
   auto ordinary = add_encoder();
   auto viewers = add_on_demand();
   auto viewers_too = add_on_demand();
   auto what = test::make_order(video_a, 9);
-  what.first = {{6, 0b010}, {6, 0b100}};
+  what.first = {{6, 0b010}, {7, 0b010}, {6, 0b100}};
   auto log = std::make_shared<test::listener_log>();
   tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
   run();
   CHECK(viewers.script->segments == begun{{video_a, 6}});
-  CHECK(viewers_too.script->segments.empty());
-  CHECK(ordinary.script->segments == begun{{video_a, 6}});
+  CHECK(viewers_too.script->segments == begun{{video_a, 6}});
+  CHECK(ordinary.script->segments == begun{{video_a, 7}});
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kept free", "[dispatcher]") {
@@ -481,6 +482,25 @@ TEST_CASE_METHOD(dispatcher_fixture, "the last free encoder for viewers is kept 
   advance(20s);
   CHECK(first.script->segments.size() + second.script->segments.size() > 2);
   CHECK(order.log->failures.empty());
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what a player wants soon gets out of a task that has just begun",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto first = add_on_demand();
+  auto second = add_on_demand();
+  ordinary.script->takes = 10s;
+  auto order = open(video_a, 2);
+  const auto early = GENERATE(true, false);
+  advance(early ? 400ms : 600ms);
+  wish({}, {{0, 0b001}, {1, 0b001}}, 0, 1);
+  CHECK(ordinary.script->cancels == (early ? 1 : 0));
+  CHECK(first.script->segments.size() == (early ? 1 : 0));
+  CHECK(second.script->segments.empty());
+  wish({});
+  advance(60s);
+  CHECK(order.fragments() == 6);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "one for viewers that is alone is kept for nobody", "[dispatcher]") {

@@ -207,7 +207,7 @@ cell_part sample() {
 
 template <>
 viewer_needs sample() {
-  return {{sample<cell_part>()}, {{4, 0b001}}, 1};
+  return {{sample<cell_part>()}, {{4, 0b001}}, 1, 2};
 }
 
 template <>

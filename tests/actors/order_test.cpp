@@ -175,11 +175,13 @@ TEST_CASE("some urgent wishes are left to others, and none of them waits for tho
   CHECK(x.later(anna, false) == order::part{2, 0b001});
 }
 
-TEST_CASE("of what is urgent, what was sought can be asked for alone", "[order]") {
+TEST_CASE("the last encoder for viewers does what was sought, and sound", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
-  x.wish({{{7, 0b001}, {5, 0b001}}, {}, 1});
+  x.wish({{{7, 0b001}, {5, 0b001}, {5, 0b100}}, {}, 1});
   CHECK(x.urgent(anna, false, true) == order::part{7, 0b001});
   x.started({7, 0b001}, anna);
+  CHECK(x.urgent(bert, false, true) == order::part{5, 0b100});
+  x.started({5, 0b100}, bert);
   CHECK_FALSE(x.urgent(bert, false, true));
   CHECK(x.urgent(bert, false, false) == order::part{5, 0b001});
 }
@@ -188,16 +190,42 @@ TEST_CASE("an urgent wish is held back by pictures that are not, once", "[order]
   order x{test::make_order(test::hash_of('a'), 9)};
   x.started(all(3), anna);
   x.wish({{}, {{3, 0b001}}});
-  CHECK_FALSE(x.holds_back(all(3), false)); // it can wait
+  CHECK_FALSE(x.holds_back(all(3), order::need::soon)); // it can wait
+  CHECK_FALSE(x.soon(bert, false));
+  x.wish({{}, {{3, 0b001}}, 0, 1});
+  CHECK_FALSE(x.holds_back(all(3), order::need::urgent));
+  CHECK(x.holds_back(all(3), order::need::soon));
   x.wish({{{3, 0b001}, {3, 0b010}, {4, 0b001}}, {}});
-  CHECK_FALSE(x.holds_back(all(3), false)); // sound holds up nobody
+  CHECK_FALSE(x.holds_back(all(3), order::need::urgent)); // sound holds up nobody
   x.wish({{{3, 0b001}, {4, 0b001}}, {}});
-  REQUIRE(x.holds_back(all(3), false));
-  CHECK_FALSE(x.holds_back(all(3), true)); // nobody has sought to it
+  REQUIRE(x.holds_back(all(3), order::need::urgent));
+  CHECK_FALSE(x.holds_back(all(3), order::need::sought)); // nobody has sought to it
   x.interrupted(all(3), anna);
   CHECK(x.urgent(bert, false, false) == order::part{3, 0b001});
   x.started(all(3), anna);
-  CHECK_FALSE(x.holds_back(all(3), false));
+  CHECK_FALSE(x.holds_back(all(3), order::need::urgent));
+}
+
+TEST_CASE("what is wanted soon is the first of what can wait", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.wish({{{1, 0b001}}, {{2, 0b001}, {3, 0b001}}, 0, 1});
+  CHECK(x.soon(anna, false) == order::part{2, 0b001});
+  x.started({2, 0b001}, anna);
+  CHECK_FALSE(x.soon(bert, false));
+  CHECK(x.later(bert, false) == order::part{3, 0b001});
+}
+
+TEST_CASE("what is urgent is no part of a task for the rest", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 2)};
+  x.wish({{{0, 0b001}, {1, 0b111}}, {}});
+  std::size_t theirs = 9;
+  CHECK_FALSE(x.left_over(anna, false, theirs));
+  CHECK(x.next(anna, false) == order::part{0, 0b110});
+  x.started({0, 0b110}, anna);
+  CHECK_FALSE(x.next(anna, false));
+  x.wish({});
+  CHECK(x.next(bert, false) == order::part{0, 0b001});
+  CHECK(x.next(anna, false) == order::part{1, 0b111});
 }
 
 TEST_CASE("what somebody has failed at is left to ordinary encoders", "[order]") {
@@ -222,6 +250,7 @@ TEST_CASE("only what has arrived is given out", "[order]") {
   x.arrived({{2, 0b011}, {9, 0b111}});
   CHECK(x.waiting() == 1);
   CHECK(wished(x, anna, true) == order::part{2, 0b001});
+  x.wish({});
   CHECK(x.next(anna, true) == order::part{2, 0b011});
   x.started({2, 0b011}, anna);
   CHECK(x.waiting() == 0);
