@@ -10,15 +10,13 @@
 
 import { spawn } from 'node:child_process';
 import http from 'node:http';
-import os from 'node:os';
-import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { browserFor } from '../tests/support/browser.mjs';
-import { clip, folderFor, ON_DEMAND, program, root, run, Server, until } from '../tests/support/vidpipeline.mjs';
+import { folderFor, ON_DEMAND, program, Server, until } from '../tests/support/vidpipeline.mjs';
+import { machine, makeSource, quantile, seconds, SETTINGS, within } from './common.mjs';
 
-const SETTINGS = ['--workers', '2', '--preset', 'veryfast', '--crf', '21'];
 const PERIOD = 10_000; // ms between a viewer's seeks
 const PART = 0.95;
 
@@ -29,20 +27,6 @@ const CASES = {
   groups: { closed: false, viewers: 1, limit: 4000, rendition: '360p', options: [] },
   scan: { closed: true, viewers: 3, limit: 2000, rendition: '360p', options: ['--copy-source', 'off'], scan: true },
 };
-
-/** The clip with closed groups of 2 s, as the other benchmarks have it. */
-async function closedGroups(folder) {
-  const script = 'import sys; from common import clip_2s; print(clip_2s(sys.argv[1]))';
-  return (await run('python3', ['-c', script, folder], { cwd: path.join(root, 'bench') })).stdout.trim();
-}
-
-/** The clip over and over. */
-async function makeSource(folder, { closed, minutes }) {
-  const made = path.join(folder, `${closed ? 'closed' : 'film'}.mp4`);
-  await run('ffmpeg', ['-v', 'error', '-nostdin', '-stream_loop', '-1', '-i', closed ? await closedGroups(folder) : clip, '-t',
-    `${60 * minutes}`, '-map', '0:v', '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
-  return made;
-}
 
 /** Somebody with an address and connections of their own. */
 class Client {
@@ -164,12 +148,9 @@ async function scan(client, playlist, rendition, end) {
   return got;
 }
 
-const quantile = (values, part) => [...values].sort((a, b) => a - b)[Math.ceil(part * values.length) - 1];
-const seconds = (ms) => (ms / 1000).toFixed(2);
-
 async function measure(t, name, source, { span, toTheEnd }) {
   const { viewers, limit, rendition, options, scan: scans } = CASES[name];
-  const server = await Server.startFor(t, { options: [...SETTINGS, ...options] });
+  const server = await Server.startFor(t, { options: [...SETTINGS, '--workers', '2', ...options] });
   await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
   const upload = spawn(program, ['upload', source, '--server', server.url], { stdio: 'ignore' });
   t.after(() => upload.kill());
@@ -219,16 +200,6 @@ async function measure(t, name, source, { span, toTheEnd }) {
   return kept;
 }
 
-/** Does `work`, and then ends what that has asked for to be ended after it, as tests do. */
-async function within(work) {
-  const ends = [];
-  try {
-    return await work({ after: (end) => ends.unshift(end) });
-  } finally {
-    for (const end of ends) await end();
-  }
-}
-
 async function main() {
   const { values } = parseArgs({
     options: {
@@ -238,7 +209,7 @@ async function main() {
       'to-the-end': { type: 'boolean', default: false },
     },
   });
-  console.log(`Machine: ${os.cpus().length} cores, ${os.cpus()[0].model}, ${os.type()} ${os.release()}\n`);
+  console.log(machine());
   const options = { span: 1000 * Number(values.seconds), toTheEnd: values['to-the-end'] };
   await within(async (t) => {
     const folder = await folderFor(t);

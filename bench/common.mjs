@@ -1,0 +1,139 @@
+// What the benchmarks in JavaScript share: the sources, and what they ask of the server.
+
+import { once } from 'node:events';
+import { openAsBlob } from 'node:fs';
+import http from 'node:http';
+import os from 'node:os';
+import path from 'node:path';
+import { json } from 'node:stream/consumers';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { findIndex } from '../client/boxes.js';
+import { inSendingOrder, putFirst } from '../client/chunks.js';
+import { KINDS, openPage } from '../tests/support/browser.mjs';
+import { clip, root, run } from '../tests/support/vidpipeline.mjs';
+
+export const SETTINGS = ['--preset', 'veryfast', '--crf', '21'];
+
+const CHUNK = 1 << 20;
+const AT_ONCE = 2; // requests, as the pages send them
+const STEP = 16 << 10; // bytes of a slow request
+
+/** What bench/common.py or another of its modules answers to an expression, as text. */
+export async function python(module, names, expression, ...words) {
+  const script = `import sys; from ${module} import ${names}; print(${expression})`;
+  return (await run('python3', ['-c', script, ...words], { cwd: path.join(root, 'bench') })).stdout.trim();
+}
+
+/** The film clip over and over for some minutes, or once; `closed`: with closed groups of 2 s, as the server copies it. */
+export async function makeSource(folder, { closed, minutes }) {
+  const once = closed ? await python('common', 'clip_2s', 'clip_2s(sys.argv[1])', folder) : clip;
+  if (!minutes) return once;
+  const made = path.join(folder, `${closed ? 'closed' : 'film'}-${minutes}.mp4`);
+  await run('ffmpeg', ['-v', 'error', '-nostdin', '-stream_loop', '-1', '-i', once, '-t', `${60 * minutes}`, '-map', '0:v',
+    '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
+  return made;
+}
+
+/** One request whose body comes no faster than `rate` bytes a second; resolves to its answer. */
+async function postSlowly(url, bytes, rate) {
+  const request = http.request(url, { method: 'POST', headers: { 'Content-Length': bytes.length } });
+  const answered = once(request, 'response');
+  const begun = Date.now();
+  for (let at = 0; at < bytes.length; at += STEP) {
+    await delay(begun + (1000 * at) / rate - Date.now());
+    request.write(bytes.subarray(at, at + STEP));
+  }
+  await delay(begun + (1000 * bytes.length) / rate - Date.now());
+  request.end();
+  const [answer] = await answered;
+  const body = await json(answer);
+  if (answer.statusCode !== 200) throw new Error(`${url}: ${answer.statusCode} ${JSON.stringify(body)}`);
+  return body;
+}
+
+/** An upload as the pages make it: what it takes to watch first, then the rest, and what viewers wait for before all that. */
+export class Upload {
+  #server;
+  #blob;
+  #rate;
+  #order;
+  #arrived;
+
+  /** Begins one; `rate`: bytes a second of all its chunks together. */
+  static async begin(server, file, { title = 'video', rate = Infinity } = {}) {
+    const blob = await openAsBlob(file);
+    const { video_hash: hash, missing_chunks: missing } = await server.post('/videos/init',
+      { title, file_size: blob.size, chunk_size: CHUNK, total_chunks: Math.ceil(blob.size / CHUNK) });
+    const index = await findIndex(blob);
+    const order = inSendingOrder(missing, { index, chunkSize: CHUNK, size: blob.size });
+    return new Upload(server, { blob, rate, order, hash, index });
+  }
+
+  constructor(server, { blob, rate, order, hash, index }) {
+    this.#server = server;
+    this.#blob = blob;
+    this.#rate = rate;
+    this.#order = order;
+    this.hash = hash;
+    this.last = Math.ceil(blob.size / CHUNK) - 1;
+    /** The chunks that it takes to know the video: the index's and the first one. */
+    this.header = new Set([0]);
+    for (let at = Math.floor(index[0] / CHUNK); at * CHUNK < index[1]; ++at) this.header.add(at);
+    this.headerArrived = new Promise((resolve) => (this.#arrived = resolve));
+  }
+
+  /** Sends a chunk; resolves to those that the server wants next. */
+  async sendOne(index) {
+    const bytes = new Uint8Array(await this.#blob.slice(index * CHUNK, (index + 1) * CHUNK).arrayBuffer());
+    const target = `/videos/upload_chunk/${this.hash}/${index}`;
+    const answer = await (this.#rate === Infinity
+      ? this.#server.post(target, bytes)
+      : postSlowly(this.#server.url + target, bytes, this.#rate));
+    this.#order = this.#order.filter((one) => one !== index);
+    if (this.header.delete(index) && this.header.size === 0) this.#arrived(Date.now());
+    return answer.wanted_chunks;
+  }
+
+  /** Sends so many chunks of what is missing, or all; resolves to when the last byte of them was there. */
+  async send(count = Infinity) {
+    const take = async () => {
+      while (count-- > 0 && this.#order.length > 0) {
+        const wanted = await this.sendOne(this.#order.shift());
+        this.#order = putFirst(this.#order, wanted ?? []);
+      }
+    };
+    await Promise.all(Array.from({ length: this.#rate === Infinity ? AT_ONCE : 1 }, take));
+    return Date.now();
+  }
+}
+
+/** Resolves to a page that waits for the video, as the product's own does, and to when each player shows its first picture. */
+export async function openPlayers(context, server, hash) {
+  const page = await openPage(context, `${server.url}/streaming.html?v=${hash}`);
+  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve))); // it is open for a while by then
+  const shown = page.evaluate((kinds) => {
+    const first = (kind) => {
+      const video = document.querySelector(`[data-testid=${kind}-video]`);
+      return new Promise((resolve) => video.requestVideoFrameCallback(() => resolve(Date.now())));
+    };
+    return Promise.all(kinds.map(first));
+  }, KINDS);
+  const errors = () => Promise.all(KINDS.map((kind) => page.getByTestId(kind).getAttribute('data-errors')));
+  return { page, shown, errors };
+}
+
+/** Does `work`, and then ends what that has asked for to be ended after it, as tests do. */
+export async function within(work) {
+  const ends = [];
+  try {
+    return await work({ after: (end) => ends.unshift(end) });
+  } finally {
+    for (const end of ends) await end();
+  }
+}
+
+export const quantile = (values, part) => [...values].sort((a, b) => a - b)[Math.ceil(part * values.length) - 1];
+export const median = (values) => quantile(values, 0.5);
+export const seconds = (ms) => (ms / 1000).toFixed(2);
+export const machine = () => `Machine: ${os.cpus().length} cores, ${os.cpus()[0].model}, ${os.type()} ${os.release()}\n`;

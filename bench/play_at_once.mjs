@@ -1,0 +1,123 @@
+#!/usr/bin/env node
+// A video that is watched while it is uploaded, with no limit on the upload: from the arrival of its header (the index and the
+// first MiB) to the first picture in both players, which play side by side in Chromium; and from the last byte to `completed`,
+// in turns with one FFmpeg command that begins when the file is there, as a server without this would.
+//
+//   node bench/play_at_once.mjs [--case NAME] [--runs 3] [--minutes 60]
+//
+// The cases: the film clip, which is encoded, and one with closed groups of 2 s, whose pictures are copied; each once and as
+// a long video (`--minutes`), which is not waited for to its end; and each again beside another video that one worker is busy
+// with. Ends with status 1 where the first picture took longer than the case's limit.
+
+import { parseArgs } from 'node:util';
+
+import { browserFor } from '../tests/support/browser.mjs';
+import { folderFor, ON_DEMAND, Server, until } from '../tests/support/vidpipeline.mjs';
+import { machine, makeSource, median, openPlayers, python, seconds, SETTINGS, Upload, within } from './common.mjs';
+
+const CASES = Object.fromEntries(
+  [false, true].flatMap((busy) =>
+    [false, true].flatMap((long) =>
+      [false, true].map((closed) => [
+        `${closed ? 'copied' : 'encoded'}${long ? ', long' : ''}${busy ? ', busy' : ''}`,
+        { closed, long, busy, limit: closed ? 500 : 1000 },
+      ]),
+    ),
+  ),
+);
+
+/** A server with another video that its one worker is busy with, or with nothing to do. */
+async function serve(t, other) {
+  const workers = other ? 1 : 2;
+  const server = await Server.startFor(t, { options: [...SETTINGS, '--workers', String(workers)] });
+  await until(async () => (await server.metric('vidpipeline_encoders')) === workers + ON_DEMAND, 30_000, 'the workers');
+  if (other) {
+    const upload = await Upload.begin(server, other, { title: 'other' });
+    await upload.send();
+    await server.finalize(upload.hash);
+    await until(async () => (await server.metric('vidpipeline_encoders_busy')) > 0, 60_000, 'the other video');
+  }
+  return server;
+}
+
+/** Resolves to the ms from the header's arrival to the first picture of each player. */
+async function firstPictures(source, other) {
+  return within(async (t) => {
+    const server = await serve(t, other);
+    const context = await browserFor(t);
+    const upload = await Upload.begin(server, source);
+    const { shown, errors } = await openPlayers(context, server, upload.hash);
+    const sent = upload.send();
+    const header = await upload.headerArrived;
+    const [hls, dash] = (await shown).map((at) => at - header);
+    await sent;
+    const told = await errors();
+    if (told.some((count) => count !== '0')) throw new Error(`the players told errors: ${told}`);
+    return { hls, dash };
+  });
+}
+
+/** Resolves to the ms from the last byte to `completed`, while nobody watches. */
+async function completion(source) {
+  return within(async (t) => {
+    const server = await serve(t);
+    const upload = await Upload.begin(server, source);
+    const last = await upload.send();
+    const { events } = await server.follow(t, { target: `/videos/${upload.hash}/events`, lastId: 0 });
+    await server.finalize(upload.hash);
+    const ended = await until(() => events.find(({ kind }) => ['completed', 'failed'].includes(kind)), 600_000, 'the end');
+    if (ended.kind !== 'completed') throw new Error(JSON.stringify(ended));
+    return Date.parse(ended.data.time) - last;
+  });
+}
+
+/** One FFmpeg command that makes the same of a file; resolves to ms. */
+async function peer(source) {
+  return within(async (t) => {
+    const begun = Date.now();
+    await python('transcode', 'pathlib, ffmpeg, split_filter',
+      'ffmpeg(pathlib.Path(sys.argv[1]), split_filter(), 0, sys.argv[2])', await folderFor(t), source);
+    return Date.now() - begun;
+  });
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: {
+      case: { type: 'string', multiple: true, default: Object.keys(CASES) },
+      runs: { type: 'string', default: '3' },
+      minutes: { type: 'string', default: '60' },
+    },
+  });
+  const runs = Array.from({ length: Number(values.runs) });
+  console.log(machine());
+  await within(async (t) => {
+    const folder = await folderFor(t);
+    const other = await makeSource(folder, { closed: false, minutes: 10 });
+    const made = {};
+    const rows = [];
+    for (const name of values.case) {
+      const { closed, long, busy, limit } = CASES[name];
+      const source = (made[`${closed} ${long}`] ??= await makeSource(folder, { closed, minutes: long && Number(values.minutes) }));
+      const firsts = [];
+      const ours = [];
+      const theirs = [];
+      for (const _ of runs) {
+        firsts.push(await firstPictures(source, busy ? other : null));
+        if (long || busy) continue;
+        ours.push(await completion(source));
+        theirs.push(await peer(source));
+      }
+      const spread = (all) =>
+        all.length ? `${seconds(median(all))} (${seconds(Math.min(...all))} to ${seconds(Math.max(...all))})` : '';
+      const first = ['hls', 'dash'].map((kind) => firsts.map((one) => one[kind]));
+      if (first.some((all) => median(all) > limit)) process.exitCode = 1;
+      rows.push(`| ${[name, ...first.map(spread), seconds(limit), spread(ours), spread(theirs)].join(' | ')} |`);
+    }
+    console.log('Seconds, median (least to most):\n');
+    console.log('| video | header to HLS picture | to DASH picture | limit | last byte to completed | FFmpeg after the upload |');
+    console.log(`|---|---|---|---|---|---|\n${rows.join('\n')}`);
+  });
+}
+
+await main();
