@@ -245,10 +245,12 @@ std::size_t dispatcher_state::free_on_demand() const {
   return static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto id) { return idle_.contains(id); }));
 }
 
-/// Those that do only what viewers can't wait for, and still do.
+/// Those for viewers on whom these can count: an analysis may take long.
 std::size_t dispatcher_state::on_demand() const {
-  return static_cast<std::size_t>(
-      std::ranges::count_if(on_demand_, [this](auto id) { return !workers_.at(id).drained; }));
+  return static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto id) {
+    const auto& who = workers_.at(id);
+    return !who.drained && !who.renewing && !(who.task && who.task->analysis);
+  }));
 }
 
 bool dispatcher_state::has_credit(const video_order& x) const {
@@ -332,14 +334,23 @@ bool dispatcher_state::is_alone(encoder_id id, const worker& who) const {
   });
 }
 
-/// The last free one is kept for whoever seeks: nobody is nearer to having nothing to play.
+/// While one of the others is at work, the last free one is kept for whoever seeks: nobody is nearer to having nothing
+/// to play.
+bool dispatcher_state::keeps_last() const {
+  return on_demand() > 1 && free_on_demand() == 1;
+}
+
+/// The last free one never looks at an upload: that may take a while.
 void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
   const auto alone = is_alone(id, who);
-  const auto is_last = free_on_demand() == 1;
-  if (!give_wish(id, who, [&](const order& x) { return x.urgent(id, alone, is_last && !alone); })
-      && !give_wish(id, who, [&](const order& x) { return x.first(id, alone, is_last); }) && !is_last
-      && !give_preview_analysis(id, who))
-    give_wish(id, who, [&](const order& x) { return x.soon(id, alone); });
+  const auto last = keeps_last();
+  const auto wished = std::ranges::any_of(orders_, [](const auto& x) { return x.second.order.has_wishes(); });
+  const auto give = [&](auto find) { return wished && give_wish(id, who, find); };
+  if (give([&](const order& x) { return x.urgent(id, alone, last); })
+      || give([&](const order& x) { return x.first(id, alone, last); })
+      || (free_on_demand() > 1 && give_preview_analysis(id, who)) || last)
+    return;
+  give([&](const order& x) { return x.soon(id, alone); });
 }
 
 bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<video_order*>& open) {
@@ -354,10 +365,8 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
       if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
         return true;
   // While those that are there for it are busy, they have the processors to themselves.
-  auto theirs = static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto x) {
-    const auto& task = workers_.at(x).task;
-    return task && !task->analysis; // that may take long
-  }));
+  const auto there = on_demand();
+  auto theirs = there - std::min(there, free_on_demand());
   if (give_wish(id, who, [&](const vp::order& x) { return x.left_over(id, alone, theirs); })
       || give_wish(id, who, [&](const vp::order& x) { return x.later(id, alone); }))
     return true;
@@ -377,11 +386,16 @@ void dispatcher_state::note_viewers() {
     self_->delayed_send(self_, config_.watching, watch_atom_v);
 }
 
-/// Ends the tasks that hold back something urgent among other renditions, where somebody is free for it or none is
-/// there for that alone; those that have just begun also for what is wanted soon, for little is lost.
+/// Ends the tasks that hold back something urgent among other renditions, where one for viewers is free for it or none
+/// is there; those that have just begun also for what is wanted soon, for little is lost.
 void dispatcher_state::make_way() {
   const auto there = on_demand();
   auto free = there == 0 ? workers_.size() : free_on_demand();
+  // What was told to make way before has somebody yet.
+  const auto makes_way = [](const auto& x) {
+    return x.second.task && x.second.task->interrupted && !x.second.task->unwanted;
+  };
+  free -= std::min(free, static_cast<std::size_t>(std::ranges::count_if(workers_, makes_way)));
   const auto least = [&](const assignment& task) {
     constexpr auto just_begun = std::chrono::milliseconds(500);
     if (there > 1 && free == 1)
@@ -477,8 +491,7 @@ bool dispatcher_state::start(encoder_id id, worker& who, std::deque<analysis>::i
 
 void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const order::part& what) {
   const auto& video_hash = x.order.source().video_hash;
-  auto next = x.order.adjacent(id, true);
-  auto adjacent = next && next->index == what.index;
+  const auto adjacent = x.order.stands_at(what, id);
   if (who.video != video_hash)
     leave(id, who);
   who.video = video_hash;

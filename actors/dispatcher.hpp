@@ -54,10 +54,10 @@ using dispatcher_impl = dispatcher_actor::extend<
     caf::reacts_to<watch_atom>>;
 
 /// Gives each encoder one task at a time: analyses first, then what viewers wait for, then all other segments. So that
-/// a seek does not have to wait until a whole segment is done, some encoders do nothing but what viewers can't wait
-/// for; where there are none, another one is kept free while somebody watches. Of the videos, the one with the fewest
-/// tasks running comes next, and among those the one that has waited longest; of its segments, the one that `order`
-/// says.
+/// a seek does not have to wait until a whole segment is done, some encoders do nothing but what viewers wait for, and
+/// the last free one of these nothing but seeks and sound; where there are none, another one is kept free while
+/// somebody watches. Of the videos, the one with the fewest tasks running comes next, and among those the one that has
+/// waited longest; of its segments, the one that `order` says.
 ///
 /// A task ends once: with its encoder's answer, with the encoder's end, or with the time-out. What comes later is not
 /// looked at.
@@ -149,6 +149,7 @@ private:
   std::size_t ordinary() const;
   std::size_t on_demand() const;
   std::size_t free_on_demand() const;
+  bool keeps_last() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
   bool start(encoder_id id, worker& who, std::deque<analysis>::iterator next);
@@ -174,7 +175,7 @@ private:
   dispatcher_config config_;
   workers_map workers_;
   std::set<encoder_id> idle_;                     ///< those that could get a task
-  std::set<encoder_id> on_demand_;                ///< those for what viewers can't wait for
+  std::set<encoder_id> on_demand_;                ///< those for what viewers wait for
   std::set<std::string> drained_runs_;            ///< of nodes
   caf::actor_clock::time_point fresh_expected_{}; ///< until then one comes by itself
   bool watched_ = false;                          ///< somebody has wished for something lately

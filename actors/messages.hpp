@@ -347,7 +347,7 @@ struct encoder_info {
   std::string node;       ///< a name for people
   std::uint32_t slot = 0; ///< of the node's, from 1
   std::string run;        ///< names this start of the node among all others
-  bool on_demand = false; ///< only for what viewers can't wait for
+  bool on_demand = false; ///< only for what viewers wait for
 
   friend bool operator==(const encoder_info&, const encoder_info&) = default;
 };

@@ -100,7 +100,9 @@ std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool la
 std::optional<order::part> order::left_over(encoder_id encoder, bool alone, std::size_t& theirs) const {
   for (const auto& wish : wishes_.urgent)
     if (auto found = open_part(wish, encoder, alone)) {
-      if (theirs == 0 || entries_[found->index].failures > 0)
+      const auto& x = entries_[found->index];
+      const auto may_be_theirs = x.failures == 0 && ((x.sought & found->renditions) != 0 || takes_no_time(wish));
+      if (theirs == 0 || !may_be_theirs)
         return found;
       --theirs;
     }
@@ -118,13 +120,17 @@ std::optional<order::part> order::later(encoder_id encoder, bool alone) const {
   for (const auto& wish : wishes_.later)
     if (auto found = open_part(wish, encoder, alone))
       return found;
-  return first(encoder, alone, false);
+  for (const auto& what : what_.first)
+    if (auto found = open_part(what, encoder, alone))
+      return found;
+  return std::nullopt;
 }
 
 std::optional<order::part> order::first(encoder_id encoder, bool alone, bool last) const {
   for (const auto& what : what_.first)
-    if (auto found = open_part(what, encoder, alone); found && (!last || takes_no_time(what)))
-      return found;
+    if (auto found = open_part(what, encoder, alone); found && entries_[found->index].failures == 0)
+      if (!last || takes_no_time(what))
+        return found;
   return std::nullopt;
 }
 
@@ -288,6 +294,11 @@ std::uint32_t order::crashed(const part& what, encoder_id encoder) {
 
 void order::give_up(std::size_t index) {
   change(index, [](entry& x) { x.given_up = true; });
+}
+
+bool order::stands_at(const part& what, encoder_id encoder) const {
+  const auto found = stands_.find(encoder);
+  return found != stands_.end() && found->second == cell(what.index).number;
 }
 
 void order::left(encoder_id encoder) {

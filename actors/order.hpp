@@ -48,11 +48,12 @@ public:
   /// gets what it has just failed at. `fresh`: its process has done nothing yet.
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
-  /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that do nothing
-  /// else. `last`: only where somebody has begun or sought to, or what takes no time, as sound does.
+  /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that are there for
+  /// viewers. `last`: only where somebody has begun or sought to, or what takes no time, as sound does.
   std::optional<part> urgent(encoder_id encoder, bool alone, bool last) const;
 
-  /// What those leave, when so many of the first ones that nobody has failed at are to be theirs; counts these down.
+  /// What those leave, when so many of the first ones are to be theirs that also the last of them would do; counts
+  /// these down.
   std::optional<part> left_over(encoder_id encoder, bool alone, std::size_t& theirs) const;
 
   /// What players want next that play on, unless somebody has failed at it.
@@ -61,7 +62,7 @@ public:
   /// What viewers want a little later, and else what the order wants first.
   std::optional<part> later(encoder_id encoder, bool alone) const;
 
-  /// What the order wants first. `last`: only what takes no time.
+  /// What the order wants first, unless somebody has failed at it. `last`: only what takes no time.
   std::optional<part> first(encoder_id encoder, bool alone, bool last) const;
 
   /// The segment at which this encoder's decoder stands, if it waits.
@@ -103,6 +104,9 @@ public:
 
   /// The segment will not be tried again.
   void give_up(std::size_t index);
+
+  /// Whether this encoder's decoder is where this begins.
+  bool stands_at(const part& what, encoder_id encoder) const;
 
   /// This encoder's decoder is no longer here.
   void left(encoder_id encoder);

@@ -196,6 +196,7 @@ private:
     clock::time_point since{};
     clock::time_point due{}; ///< the viewer has played what it has by then
     bool can_wait = false;   ///< that was not soon when they were ranked
+    bool asks_ahead = false; ///< it was more than a player's buffer away then
   };
 
   /// What a viewer has asked for, one segment after the other.

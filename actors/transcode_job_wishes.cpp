@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <map>
+#include <set>
 #include <tuple>
 #include <utility>
 
@@ -95,8 +96,10 @@ void transcode_job_state::look_after_wishes() {
   const auto now = self_->clock().now();
   const auto dropped =
       std::erase_if(wishes_, [&](const auto& one) { return one.answers.empty() && now - one.since >= soon; });
-  if (dropped != 0
-      || std::ranges::any_of(wishes_, [&](const auto& x) { return x.can_wait && x.due <= now + a_little_later; }))
+  const auto is_overtaken = [&](const auto& x) {
+    return (x.can_wait && x.due <= now + a_little_later) || (x.asks_ahead && x.due <= now + most_buffered);
+  };
+  if (dropped != 0 || std::ranges::any_of(wishes_, is_overtaken))
     rank_wishes();
 }
 
@@ -129,29 +132,36 @@ void transcode_job_state::rank_wishes() {
   struct place {
     bool later = false;
     bool much_later = false;
-    bool plays_on = false;
+    bool plays_on = false; ///< or has sought somewhere else, too
     std::size_t turn = 0;
     bool is_video = false;
     const viewer_wish* wish = nullptr;
   };
   const auto now = self_->clock().now();
   std::map<std::pair<std::string, media::media_kind>, std::size_t> asked;
+  std::set<std::pair<std::string, media::media_kind>> sought;
   std::vector<place> places;
   places.reserve(wishes_.size());
   for (auto& one : wishes_) {
     const auto kind = kind_of(one.what);
     const auto turn = asked[{one.viewer, kind}]++;
     one.can_wait = one.due > now + a_little_later;
-    places.push_back({one.can_wait || turn >= urgent_at_once, turn > 0 || one.due > now + most_buffered,
-                      turn > 0 || one.due > one.since, turn, kind == media::media_kind::video, &one});
+    one.asks_ahead = one.due > now + most_buffered;
+    const auto is_first_seek = one.due <= one.since && sought.insert({one.viewer, kind}).second;
+    places.push_back({!is_first_seek && (one.can_wait || turn >= urgent_at_once),
+                      turn >= urgent_at_once || one.asks_ahead, !is_first_seek, turn, kind == media::media_kind::video,
+                      &one});
   }
   std::ranges::stable_sort(places, {}, [](const place& x) {
     return std::tuple{x.later, x.later && x.much_later, x.plays_on, x.turn, x.is_video, x.wish->due};
   });
   viewer_needs needs;
   std::vector<media::byte_range> bytes;
+  std::set<std::pair<std::uint32_t, rendition_bits>> seen; // several players want the same
   for (const auto& place : places) {
     const auto& what = place.wish->what;
+    if (!seen.insert({what.segment, what.renditions}).second)
+      continue;
     (place.later ? needs.later : needs.urgent).push_back(what);
     needs.sought += place.plays_on ? 0 : 1;
     needs.soon += place.later && !place.much_later ? 1 : 0;

@@ -27,10 +27,10 @@ export async function python(module, names, expression, ...words) {
 
 /** The film clip over and over for some minutes, or once; `closed`: with closed groups of 2 s, as the server copies it. */
 export async function makeSource(folder, { closed, minutes }) {
-  const once = closed ? await python('common', 'clip_2s', 'clip_2s(sys.argv[1])', folder) : clip;
-  if (!minutes) return once;
+  const source = closed ? await python('common', 'clip_2s', 'clip_2s(sys.argv[1])', folder) : clip;
+  if (!minutes) return source;
   const made = path.join(folder, `${closed ? 'closed' : 'film'}-${minutes}.mp4`);
-  await run('ffmpeg', ['-v', 'error', '-nostdin', '-stream_loop', '-1', '-i', once, '-t', `${60 * minutes}`, '-map', '0:v',
+  await run('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-stream_loop', '-1', '-i', source, '-t', `${60 * minutes}`, '-map', '0:v',
     '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
   return made;
 }

@@ -12,7 +12,7 @@ for benchmark in transcode copy workers upload serve queue scaling; do
   python3 "bench/$benchmark.py" || status=1
   echo
 done
-for benchmark in play_at_once viewers; do
+for benchmark in play_at_once slow_upload viewers; do
   echo "## $benchmark"
   node "bench/$benchmark.mjs" || status=1
   echo

@@ -77,7 +77,7 @@ async function seek() {
     const wanted = await upload.sendOne(upload.last);
     if (!wanted?.length) throw new Error('the server wants nothing');
     // The target's chunks are in a row. What was asked for before the seek comes behind.
-    for (let index = wanted[0]; wanted.includes(index); ++index) await upload.sendOne(index);
+    for (let left = wanted, index = wanted[0]; left.includes(index); ++index) left = await upload.sendOne(index);
     const there = Date.now();
     const took = Math.max(...(await sought)) - there;
     await noErrors(errors);

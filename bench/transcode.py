@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 
 from common import CLIP, CRF, PRESET, RUNGS, Server, cpu_of, machine, spread
 
@@ -56,6 +57,12 @@ def cascade_filter():
         parts.append(f"[{source}]scale={width}:{height}" + (f"[v{index}]" if last else f",split[v{index}][c{index}]"))
         source = f"c{index}"
     return ";".join(parts)
+
+
+def seconds_of(work):
+    begin = time.monotonic()
+    work()
+    return time.monotonic() - begin
 
 
 def ffmpeg(folder, graph, threads, clip=CLIP):

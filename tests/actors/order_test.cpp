@@ -165,7 +165,7 @@ TEST_CASE("what an order wants first comes after what viewers wait for", "[order
 
 TEST_CASE("some urgent wishes are left to others, and none of them waits for those that are not", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
-  x.wish({{{7, 0b001}, {5, 0b001}}, {{2, 0b001}}});
+  x.wish({{{7, 0b001}, {5, 0b001}}, {{2, 0b001}}, 2});
   CHECK(x.urgent(anna, false, false) == order::part{7, 0b001});
   std::size_t theirs = 1;
   CHECK(x.left_over(anna, false, theirs) == order::part{5, 0b001});
@@ -173,6 +173,10 @@ TEST_CASE("some urgent wishes are left to others, and none of them waits for tho
   CHECK_FALSE(x.left_over(anna, false, theirs));
   CHECK(theirs == 1); // which another order's wishes are left to
   CHECK(x.later(anna, false) == order::part{2, 0b001});
+  // Who plays on is not left to the last of them.
+  x.wish({{{7, 0b001}, {5, 0b001}}, {}, 1});
+  theirs = 2;
+  CHECK(x.left_over(anna, false, theirs) == order::part{5, 0b001});
 }
 
 TEST_CASE("the last encoder for viewers does what was sought, and sound", "[order]") {
@@ -217,7 +221,7 @@ TEST_CASE("what is wanted soon is the first of what can wait", "[order]") {
 
 TEST_CASE("what is urgent is no part of a task for the rest", "[order]") {
   order x{test::make_order(test::hash_of('a'), 2)};
-  x.wish({{{0, 0b001}, {1, 0b111}}, {}});
+  x.wish({{{0, 0b001}, {1, 0b111}}, {}, 2});
   std::size_t theirs = 9;
   CHECK_FALSE(x.left_over(anna, false, theirs));
   CHECK(x.next(anna, false) == order::part{0, 0b110});
@@ -236,6 +240,16 @@ TEST_CASE("what somebody has failed at is left to ordinary encoders", "[order]")
   CHECK_FALSE(x.urgent(bert, false, false));
   std::size_t theirs = 2;
   CHECK(x.left_over(bert, false, theirs) == order::part{3, 0b001});
+}
+
+TEST_CASE("what an order wants first and somebody has failed at is left to ordinary encoders", "[order]") {
+  auto what = test::make_order(test::hash_of('a'), 9);
+  what.first = {{3, 0b001}};
+  order x{std::move(what)};
+  x.started({3, 0b001}, anna);
+  x.failed({3, 0b001}, anna);
+  CHECK_FALSE(x.first(bert, false, false));
+  CHECK(x.later(bert, false) == order::part{3, 0b001});
 }
 
 TEST_CASE("only what has arrived is given out", "[order]") {

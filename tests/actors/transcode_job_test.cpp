@@ -694,6 +694,11 @@ TEST_CASE_METHOD(arriving_fixture, "who seeks comes before whoever plays on too 
   REQUIRE(session->wanted.size() == 2);
   CHECK(session->wanted[0].begin == 5 * piece);
   CHECK(session->wanted[1].begin == piece);
+  // Its address may be that of many.
+  REQUIRE(wish(3, "late"));
+  run();
+  REQUIRE(session->wanted.size() == 3);
+  CHECK(session->wanted[2].begin == piece);
 }
 
 TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {

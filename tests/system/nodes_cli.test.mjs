@@ -41,7 +41,7 @@ test('list shows a node at rest and at work', { timeout: 120_000 }, async (t) =>
     60_000,
     'the node to work',
   );
-  assert.match(busy, /^[12]$/);
+  assert.ok(busy >= 1 && busy <= SLOTS, busy); // those for viewers make the beginning
   assert.ok(Number(segments) > 0 && Number(speed) > 0, `${segments} segments, ${speed} a second`);
 
   assert.equal((await server.ended(hash)).status, 'completed');
@@ -59,7 +59,7 @@ test('drain lets a node end what it has, and no more', { timeout: 120_000 }, asy
 
   const drained = await nodes(server, 'drain', 'local', '--wait');
   assert.deepEqual({ status: drained.status, stderr: drained.stderr }, { status: 0, stderr: '' });
-  assert.match(drained.stdout, /^local gets no more tasks; still under way: [12]\nlocal is idle\n$/);
+  assert.match(drained.stdout, new RegExp(`^local gets no more tasks; still under way: [1-${SLOTS}]\nlocal is idle\n$`));
   const line = await lineOf(server, 'local');
   assert.deepEqual([line[1], line[2], line.at(-1)], [SLOTS, '0', 'drained']);
   assert.equal((await server.video(hash)).status, 'processing');
