@@ -34,8 +34,14 @@ export class Both {
     return lengths.length ? Math.min(...lengths) : 0;
   }
 
+  /** One that has come to its end goes on with the other one. */
   seek(at) {
-    for (const video of this.#videos) video.currentTime = at;
+    const playing = this.#playing;
+    for (const video of this.#videos) {
+      const { ended } = video;
+      video.currentTime = at;
+      if (playing && ended) video.play().catch(() => {});
+    }
   }
 
   get #playing() {
