@@ -115,7 +115,10 @@ export async function openPlayers(context, server, hash) {
   const shown = page.evaluate((kinds) => {
     const first = (kind) => {
       const video = document.querySelector(`[data-testid=${kind}-video]`);
-      return new Promise((resolve) => video.requestVideoFrameCallback(() => resolve(Date.now())));
+      return new Promise((resolve, reject) => {
+        video.requestVideoFrameCallback(() => resolve(Date.now()));
+        setTimeout(() => reject(new Error(`${kind} shows nothing`)), 120_000);
+      });
     };
     return Promise.all(kinds.map(first));
   }, KINDS);

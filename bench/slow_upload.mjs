@@ -66,7 +66,10 @@ async function seek() {
     await shown;
     const sought = page.evaluate(({ kinds, at }) => {
       const all = kinds.map((kind) => document.querySelector(`[data-testid=${kind}-video]`)).map(
-        (video) => new Promise((resolve) => video.addEventListener('seeked', () => resolve(Date.now()))));
+        (video) => new Promise((resolve, reject) => {
+          video.addEventListener('seeked', () => resolve(Date.now()));
+          setTimeout(() => reject(new Error('a seek does not end')), 120_000);
+        }));
       const place = document.querySelector('[data-testid=seek-both]');
       place.value = at;
       place.dispatchEvent(new Event('input'));
