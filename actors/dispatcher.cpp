@@ -473,7 +473,7 @@ void dispatcher_state::leave(encoder_id id, worker& who) {
 }
 
 /// False where it is the end of those that wait.
-bool dispatcher_state::start(encoder_id id, worker& who, std::deque<analysis>::iterator next) {
+bool dispatcher_state::start(encoder_id id, worker& who, const std::deque<analysis>::iterator& next) {
   if (next == analyses_.end())
     return false;
   auto what = std::move(*next);

@@ -152,7 +152,7 @@ private:
   bool keeps_last() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
-  bool start(encoder_id id, worker& who, std::deque<analysis>::iterator next);
+  bool start(encoder_id id, worker& who, const std::deque<analysis>::iterator& next);
   void start(encoder_id id, worker& who, video_order& x, const vp::order::part& what);
   void assign(encoder_id id, worker& who, assignment task);
   void leave(encoder_id id, worker& who);
