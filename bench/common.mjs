@@ -11,9 +11,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { findIndex } from '../client/boxes.js';
 import { inSendingOrder, putFirst } from '../client/chunks.js';
 import { KINDS, openPage } from '../tests/support/browser.mjs';
-import { clip, root, run } from '../tests/support/vidpipeline.mjs';
+import { clip, ON_DEMAND, root, run, Server, until } from '../tests/support/vidpipeline.mjs';
 
-export const SETTINGS = ['--preset', 'veryfast', '--crf', '21'];
+const SETTINGS = ['--workers', '2', '--preset', 'veryfast', '--crf', '21'];
 
 const CHUNK = 1 << 20;
 const AT_ONCE = 2; // requests, as the pages send them
@@ -33,6 +33,13 @@ export async function makeSource(folder, { closed, minutes }) {
   await run('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-stream_loop', '-1', '-i', source, '-t', `${60 * minutes}`, '-map', '0:v',
     '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
   return made;
+}
+
+/** Resolves to a server of its own whose workers are there. */
+export async function startServer(t, options = []) {
+  const server = await Server.startFor(t, { options: [...SETTINGS, ...options] });
+  await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
+  return server;
 }
 
 /** One request whose body comes no faster than `rate` bytes a second; resolves to its answer. */
@@ -108,7 +115,10 @@ export class Upload {
   }
 }
 
-/** Resolves to a page that waits for the video, as the product's own does, and to when each player shows its first picture. */
+/**
+ * Resolves to a page that waits for the video, as the product's own does; `shown` resolves to when each player showed its first
+ * picture, and `noErrors` rejects if one has told of an error.
+ */
 export async function openPlayers(context, server, hash) {
   const page = await openPage(context, `${server.url}/streaming.html?v=${hash}`);
   await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve))); // it is open for a while by then
@@ -122,8 +132,11 @@ export async function openPlayers(context, server, hash) {
     };
     return Promise.all(kinds.map(first));
   }, KINDS);
-  const errors = () => Promise.all(KINDS.map((kind) => page.getByTestId(kind).getAttribute('data-errors')));
-  return { page, shown, errors };
+  const noErrors = async () => {
+    const told = await Promise.all(KINDS.map((kind) => page.getByTestId(kind).getAttribute('data-errors')));
+    if (told.some((count) => count !== '0')) throw new Error(`the players told errors: ${told}`);
+  };
+  return { page, shown, noErrors };
 }
 
 /** Does `work`, and then ends what that has asked for to be ended after it, as tests do. */
@@ -139,4 +152,7 @@ export async function within(work) {
 export const quantile = (values, part) => [...values].sort((a, b) => a - b)[Math.ceil(part * values.length) - 1];
 export const median = (values) => quantile(values, 0.5);
 export const seconds = (ms) => (ms / 1000).toFixed(2);
+/** Of ms, as text in seconds: median (least to most). */
+export const spread = (values) =>
+  `${seconds(median(values))} (${seconds(Math.min(...values))} to ${seconds(Math.max(...values))})`;
 export const machine = () => `Machine: ${os.cpus().length} cores, ${os.cpus()[0].model}, ${os.type()} ${os.release()}\n`;

@@ -13,8 +13,8 @@
 import { parseArgs } from 'node:util';
 
 import { browserFor } from '../tests/support/browser.mjs';
-import { folderFor, ON_DEMAND, Server, until } from '../tests/support/vidpipeline.mjs';
-import { machine, makeSource, median, openPlayers, python, seconds, SETTINGS, Upload, within } from './common.mjs';
+import { folderFor, until } from '../tests/support/vidpipeline.mjs';
+import { machine, makeSource, median, openPlayers, python, seconds, spread, startServer, Upload, within } from './common.mjs';
 
 const CASES = Object.fromEntries(
   [false, true].flatMap((busy) =>
@@ -29,8 +29,7 @@ const CASES = Object.fromEntries(
 
 /** A server with another video that its workers are busy with, or with nothing to do. */
 async function serve(t, other) {
-  const server = await Server.startFor(t, { options: [...SETTINGS, '--workers', '2'] });
-  await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
+  const server = await startServer(t);
   if (other) {
     const upload = await Upload.begin(server, other, { title: 'other' });
     await upload.send();
@@ -46,13 +45,12 @@ async function firstPictures(source, other) {
     const server = await serve(t, other);
     const context = await browserFor(t);
     const upload = await Upload.begin(server, source);
-    const { shown, errors } = await openPlayers(context, server, upload.hash);
+    const { shown, noErrors } = await openPlayers(context, server, upload.hash);
     const sent = upload.send();
     const header = await upload.headerArrived;
     const [hls, dash] = (await shown).map((at) => at - header);
     await sent;
-    const told = await errors();
-    if (told.some((count) => count !== '0')) throw new Error(`the players told errors: ${told}`);
+    await noErrors();
     return { hls, dash };
   });
 }
@@ -107,11 +105,9 @@ async function main() {
         ours.push(await completion(source));
         theirs.push(await peer(source));
       }
-      const spread = (all) =>
-        all.length ? `${seconds(median(all))} (${seconds(Math.min(...all))} to ${seconds(Math.max(...all))})` : '';
       const first = ['hls', 'dash'].map((kind) => firsts.map((one) => one[kind]));
       if (first.some((all) => median(all) > limit)) process.exitCode = 1;
-      rows.push(`| ${[name, ...first.map(spread), seconds(limit), spread(ours), spread(theirs)].join(' | ')} |`);
+      rows.push(`| ${[name, ...first.map(spread), seconds(limit), ...[ours, theirs].map((all) => (all.length ? spread(all) : ''))].join(' | ')} |`);
     }
     console.log('Seconds, median (least to most):\n');
     console.log('| video | header to HLS picture | to DASH picture | limit | last byte to completed | FFmpeg after the upload |');

@@ -11,8 +11,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { browserFor, KINDS } from '../tests/support/browser.mjs';
-import { clip, ON_DEMAND, Server, until } from '../tests/support/vidpipeline.mjs';
-import { machine, median, openPlayers, seconds, SETTINGS, Upload, within } from './common.mjs';
+import { clip, until } from '../tests/support/vidpipeline.mjs';
+import { machine, median, openPlayers, seconds, spread, startServer, Upload, within } from './common.mjs';
 
 const RATE = 1e6; // bytes a second
 const SOUGHT = 25; // seconds
@@ -24,8 +24,7 @@ const LIMITS = {
 };
 
 async function begin(t) {
-  const server = await Server.startFor(t, { options: [...SETTINGS, '--workers', '2'] });
-  await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
+  const server = await startServer(t);
   const upload = await Upload.begin(server, clip, { rate: RATE });
   const players = await openPlayers(await browserFor(t), server, upload.hash);
   for (const kind of KINDS) {
@@ -35,15 +34,10 @@ async function begin(t) {
   return { server, upload, ...players };
 }
 
-async function noErrors(errors) {
-  const told = await errors();
-  if (told.some((count) => count !== '0')) throw new Error(`the players told errors: ${told}`);
-}
-
 /** Resolves to ms: until the first picture of both, and until the rendition was whole. */
 async function toTheEnd() {
   return within(async (t) => {
-    const { server, upload, page, shown, errors } = await begin(t);
+    const { server, upload, page, shown, noErrors } = await begin(t);
     const begun = Date.now();
     const sent = upload.send();
     const first = Math.max(...(await shown)) - begun;
@@ -53,7 +47,7 @@ async function toTheEnd() {
     await until(async () => (await server.video(upload.hash)).progress.renditions.every(isWhole), 120_000, RENDITION);
     const whole = Date.now() - last;
     await until(() => page.evaluate(() => [...document.querySelectorAll('video')].every(({ ended }) => ended)), 180_000, 'their ends');
-    await noErrors(errors);
+    await noErrors();
     return [first, whole];
   });
 }
@@ -61,7 +55,7 @@ async function toTheEnd() {
 /** Resolves to ms: from the last byte that the seek needs to its picture in both. */
 async function seek() {
   return within(async (t) => {
-    const { upload, page, shown, errors } = await begin(t);
+    const { upload, page, shown, noErrors } = await begin(t);
     await upload.send(upload.header.size + 1); // the index, and 2 MiB
     await shown;
     const sought = page.evaluate(({ kinds, at }) => {
@@ -83,7 +77,7 @@ async function seek() {
     for (let left = wanted, index = wanted[0]; left.includes(index); ++index) left = await upload.sendOne(index);
     const there = Date.now();
     const took = Math.max(...(await sought)) - there;
-    await noErrors(errors);
+    await noErrors();
     return [took];
   });
 }
@@ -97,7 +91,7 @@ async function main() {
   for (const [i, [what, limit]] of Object.entries(LIMITS).entries()) {
     const all = rows.map((row) => row[i]);
     if (median(all) > limit) process.exitCode = 1;
-    console.log(`| ${what} | ${seconds(median(all))} (${seconds(Math.min(...all))} to ${seconds(Math.max(...all))}) | ${seconds(limit)} |`);
+    console.log(`| ${what} | ${spread(all)} | ${seconds(limit)} |`);
   }
 }
 

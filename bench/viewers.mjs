@@ -14,8 +14,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 
 import { browserFor } from '../tests/support/browser.mjs';
-import { folderFor, ON_DEMAND, program, Server, until } from '../tests/support/vidpipeline.mjs';
-import { machine, makeSource, quantile, seconds, SETTINGS, within } from './common.mjs';
+import { folderFor, program, until } from '../tests/support/vidpipeline.mjs';
+import { machine, makeSource, quantile, seconds, startServer, within } from './common.mjs';
 
 const PERIOD = 10_000; // ms between a viewer's seeks
 const PART = 0.95;
@@ -150,8 +150,7 @@ async function scan(client, playlist, rendition, end) {
 
 async function measure(t, name, source, { span, toTheEnd }) {
   const { viewers, limit, rendition, options, scan: scans } = CASES[name];
-  const server = await Server.startFor(t, { options: [...SETTINGS, '--workers', '2', ...options] });
-  await until(async () => (await server.metric('vidpipeline_encoders')) === 2 + ON_DEMAND, 30_000, 'the workers');
+  const server = await startServer(t, options);
   const upload = spawn(program, ['upload', source, '--server', server.url], { stdio: 'ignore' });
   t.after(() => upload.kill());
   const uploaded = new Promise((resolve) => upload.once('exit', resolve));

@@ -8,6 +8,9 @@ import { until } from './vidpipeline.mjs';
 
 export const chunkSize = 64 << 10;
 
+/** The same in a random order. */
+export const shuffled = (list) => list.map((one) => [Math.random(), one]).sort(([x], [y]) => x - y).map(([, one]) => one);
+
 /** An upload that is made chunk by chunk, in whatever order. */
 export class Upload {
   constructor(server, bytes) {

@@ -5,7 +5,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { chunkSize, Upload } from '../support/upload.mjs';
+import { chunkSize, shuffled, Upload } from '../support/upload.mjs';
 import { digests, folderFor, Server, until } from '../support/vidpipeline.mjs';
 
 /** The media tests make them when they first want them. */
@@ -13,8 +13,6 @@ const CLIPS = process.env.VIDPIPELINE_CLIPS;
 const LARGEST = 16 << 20;
 const LATE = 0.05; // of the chunks
 const AT_MOST = process.env.SOAK ? Infinity : 10;
-
-const shuffled = (list) => list.map((one) => [Math.random(), one]).sort(([x], [y]) => x - y).map(([, one]) => one);
 
 /** Sends all chunks in any order; some of them when something has been made of the others, or nothing is for a while. */
 async function sendInAnyOrder(upload, server) {

@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { chunkSize, fragmentsOf, Upload } from '../support/upload.mjs';
+import { chunkSize, fragmentsOf, shuffled, Upload } from '../support/upload.mjs';
 import { digests, filesOfWhole, folderFor, makeClip, Server, until } from '../support/vidpipeline.mjs';
 
 async function clipFor(t, seconds) {
@@ -99,7 +99,7 @@ test('whatever the order of its chunks, the files are the same', { timeout: 240_
   const upload = await new Upload(server, bytes).begin();
   await upload.sendHead();
   await upload.playable();
-  await upload.sendRest((indexes) => indexes.map((index) => [Math.random(), index]).sort(([x], [y]) => x - y).map(([, index]) => index));
+  await upload.sendRest(shuffled);
   const ended = await server.ended(upload.hash);
   assert.equal(ended.status, 'completed', ended.error);
   await server.stop();
