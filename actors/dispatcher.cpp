@@ -227,14 +227,16 @@ void dispatcher_state::dispatch() {
     if (give_analysis(id, who))
       continue;
     open = open_orders();
-    auto wished =
-        std::any_of(orders_.begin(), orders_.end(), [](const auto& x) { return x.second.order.has_wishes(); });
-    if (open.empty() && analyses_.empty() && !wished)
+    if (open.empty() && analyses_.empty() && !has_wishes())
       break; // nobody else has anything to do either
     give_task(id, who, open);
   }
   auto busy = std::count_if(workers_.begin(), workers_.end(), [](const auto& x) { return x.second.task.has_value(); });
   config_.metrics->encoders_busy.Set(static_cast<double>(busy));
+}
+
+bool dispatcher_state::has_wishes() const {
+  return std::ranges::any_of(orders_, [](const auto& x) { return x.second.order.has_wishes(); });
 }
 
 std::size_t dispatcher_state::ordinary() const {
@@ -344,7 +346,7 @@ bool dispatcher_state::keeps_last() const {
 void dispatcher_state::give_on_demand(encoder_id id, worker& who) {
   const auto alone = is_alone(id, who);
   const auto last = keeps_last();
-  const auto wished = std::ranges::any_of(orders_, [](const auto& x) { return x.second.order.has_wishes(); });
+  const auto wished = has_wishes();
   const auto give = [&](auto find) { return wished && give_wish(id, who, find); };
   if (give([&](const order& x) { return x.urgent(id, alone, last); })
       || give([&](const order& x) { return x.first(id, alone, last); })

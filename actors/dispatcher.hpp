@@ -150,6 +150,7 @@ private:
   std::size_t on_demand() const;
   std::size_t free_on_demand() const;
   bool keeps_last() const;
+  bool has_wishes() const;
   bool has_credit(const video_order& x) const;
   bool full() const;
   bool start(encoder_id id, worker& who, const std::deque<analysis>::iterator& next);

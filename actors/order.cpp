@@ -87,51 +87,43 @@ std::optional<order::part> order::open_part(const cell_part& wish, encoder_id en
   return std::nullopt;
 }
 
-std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool last) const {
-  for (const auto& wish : wishes_.urgent)
-    if (auto found = open_part(wish, encoder, alone)) {
-      const auto& x = entries_[found->index];
-      if (x.failures == 0 && (!last || (x.sought & found->renditions) != 0 || takes_no_time(wish)))
-        return found;
-    }
+template <class Accepts>
+std::optional<order::part> order::first_open(std::span<const cell_part> list, encoder_id encoder, bool alone,
+                                             Accepts accepts) const {
+  for (const auto& what : list)
+    if (auto found = open_part(what, encoder, alone); found && accepts(*found))
+      return found;
   return std::nullopt;
+}
+
+std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool last) const {
+  return first_open(wishes_.urgent, encoder, alone,
+                    [&](const part& x) { return !has_failed(x) && (!last || is_for_last(x)); });
 }
 
 std::optional<order::part> order::left_over(encoder_id encoder, bool alone, std::size_t& theirs) const {
-  for (const auto& wish : wishes_.urgent)
-    if (auto found = open_part(wish, encoder, alone)) {
-      const auto& x = entries_[found->index];
-      const auto may_be_theirs = x.failures == 0 && ((x.sought & found->renditions) != 0 || takes_no_time(wish));
-      if (theirs == 0 || !may_be_theirs)
-        return found;
-      --theirs;
-    }
-  return std::nullopt;
+  return first_open(wishes_.urgent, encoder, alone, [&](const part& x) {
+    const auto is_left = theirs == 0 || has_failed(x) || !is_for_last(x);
+    theirs -= is_left ? 0 : 1;
+    return is_left;
+  });
 }
 
 std::optional<order::part> order::soon(encoder_id encoder, bool alone) const {
-  for (std::size_t i = 0; i < wishes_.later.size() && i < wishes_.soon; ++i)
-    if (auto found = open_part(wishes_.later[i], encoder, alone); found && entries_[found->index].failures == 0)
-      return found;
-  return std::nullopt;
+  const std::span later(wishes_.later);
+  return first_open(later.first(std::min<std::size_t>(wishes_.soon, later.size())), encoder, alone,
+                    [&](const part& x) { return !has_failed(x); });
 }
 
 std::optional<order::part> order::later(encoder_id encoder, bool alone) const {
-  for (const auto& wish : wishes_.later)
-    if (auto found = open_part(wish, encoder, alone))
-      return found;
-  for (const auto& what : what_.first)
-    if (auto found = open_part(what, encoder, alone))
-      return found;
-  return std::nullopt;
+  const auto any = [](const part&) { return true; };
+  const auto wished = first_open(wishes_.later, encoder, alone, any);
+  return wished ? wished : first_open(what_.first, encoder, alone, any);
 }
 
 std::optional<order::part> order::first(encoder_id encoder, bool alone, bool last) const {
-  for (const auto& what : what_.first)
-    if (auto found = open_part(what, encoder, alone); found && entries_[found->index].failures == 0)
-      if (!last || takes_no_time(what))
-        return found;
-  return std::nullopt;
+  return first_open(what_.first, encoder, alone,
+                    [&](const part& x) { return !has_failed(x) && (!last || takes_no_time(x)); });
 }
 
 bool order::has_wishes() const {

@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -128,8 +129,6 @@ public:
   std::size_t unstored() const { return running_ + encoded_; }
 
 private:
-  bool takes_no_time(const cell_part& what) const { return (what.renditions & decoded_) == 0; }
-
   struct entry {
     rendition_bits waiting = 0;
     rendition_bits ready = 0; ///< of all renditions: the source's bytes are there
@@ -153,6 +152,16 @@ private:
   void add(const std::vector<cell_order>& cells);
 
   std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone) const;
+  /// The first of a list that this encoder may be given and that `accepts`.
+  template <class Accepts>
+  std::optional<part> first_open(std::span<const cell_part> list, encoder_id encoder, bool alone,
+                                 Accepts accepts) const;
+  bool has_failed(const part& what) const { return entries_[what.index].failures > 0; }
+  bool takes_no_time(const part& what) const { return (what.renditions & decoded_) == 0; }
+  /// What also the last free encoder for viewers does.
+  bool is_for_last(const part& what) const {
+    return (entries_[what.index].sought & what.renditions) != 0 || takes_no_time(what);
+  }
   /// What of this cell this encoder may be given, and of that what is urgent to nobody: what is, and was left to
   /// others, does not wait for all the rest of its segment.
   rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;

@@ -54,11 +54,26 @@ struct dispatcher_fixture : test::actor_fixture {
     }
   };
 
-  one_order open(const std::string& hash, std::uint32_t segments) {
+  one_order open(const job_order& what) {
     auto log = std::make_shared<test::listener_log>();
     order_listener listener = spawn(test::scripted_listener, log, dispatcher);
-    tell(dispatcher, open_atom_v, test::make_order(hash, segments), listener);
+    tell(dispatcher, open_atom_v, what, listener);
     return {listener, log};
+  }
+
+  one_order open(const std::string& hash, std::uint32_t segments) { return open(test::make_order(hash, segments)); }
+
+  /// Of `what`, these parts come first.
+  one_order open(job_order what, std::vector<cell_part> first) {
+    what.first = std::move(first);
+    return open(what);
+  }
+
+  /// Asks for a look at an upload.
+  auto look_at_upload() {
+    analyze_task upload{{video_b, "/nowhere", 1}, {}};
+    upload.source.state = media::arrival::arriving;
+    return request(dispatcher, analyze_atom_v, upload);
   }
 
   std::vector<std::uint32_t> numbers_to(std::uint32_t count) {
@@ -386,13 +401,10 @@ TEST_CASE_METHOD(dispatcher_fixture, "closing waits for an encoder that does not
 TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first comes first", "[dispatcher]") {
   start();
   auto encoder = add_encoder();
-  auto what = test::make_order(video_a, 9);
-  what.first = {{6, 0b010}};
-  auto log = std::make_shared<test::listener_log>();
-  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  auto order = open(test::make_order(video_a, 9), {{6, 0b010}});
   advance(1s);
-  REQUIRE(log->numbers() == std::vector<std::uint32_t>{6});
-  CHECK(log->results[0].fragments.size() == 1);
+  REQUIRE(order.log->numbers() == std::vector<std::uint32_t>{6});
+  CHECK(order.log->results[0].fragments.size() == 1);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture,
@@ -402,10 +414,7 @@ TEST_CASE_METHOD(dispatcher_fixture,
   auto ordinary = add_encoder();
   auto viewers = add_on_demand();
   auto viewers_too = add_on_demand();
-  auto what = test::make_order(video_a, 9);
-  what.first = {{6, 0b010}, {7, 0b010}, {6, 0b100}};
-  auto log = std::make_shared<test::listener_log>();
-  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  auto order = open(test::make_order(video_a, 9), {{6, 0b010}, {7, 0b010}, {6, 0b100}});
   run();
   CHECK(viewers.script->segments == begun{{video_a, 6}});
   CHECK(viewers_too.script->segments == begun{{video_a, 6}});
@@ -494,9 +503,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "while one for viewers looks at an upload, 
   run();
   add_encoder(script, "node", true);
   add_encoder(script, "node", true);
-  analyze_task upload{{video_b, "/nowhere", 1}, {}};
-  upload.source.state = media::arrival::arriving;
-  auto asked = request(dispatcher, analyze_atom_v, upload);
+  auto asked = look_at_upload();
   run();
   REQUIRE(script->analyses == 1);
   REQUIRE_FALSE(asked.answered());
@@ -632,9 +639,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "an upload is looked at by an encoder for v
   ordinary.script->takes = 100s;
   auto order = open(video_a, 9);
   run();
-  analyze_task upload{{video_b, "/nowhere", 1}, {}};
-  upload.source.state = media::arrival::arriving;
-  auto asked = request(dispatcher, analyze_atom_v, upload);
+  auto asked = look_at_upload();
   advance(3s);
   CHECK(first.script->analyses == 0); // the last free one
   auto second = add_on_demand();
@@ -674,10 +679,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody fre
   auto script = std::make_shared<test::encoder_script>();
   add_encoder(script);
   add_encoder(script);
-  auto what = test::make_order(video_a, 200);
-  what.first = {{6, 0b010}};
-  auto log = std::make_shared<test::listener_log>();
-  tell(dispatcher, open_atom_v, what, order_listener{spawn(test::scripted_listener, log, dispatcher)});
+  auto order = open(test::make_order(video_a, 200), {{6, 0b010}});
   run();
   tell(dispatcher, want_atom_v, video_a, viewer_needs{{}, {}});
   advance(3s);
