@@ -252,12 +252,12 @@ const withoutIds = (text) => text.replace(/\b(\d+p|audio)-[0-9a-f]{8}\b/g, '$1')
 
 /**
  * SHA-256 of every file below a folder that a player can ask for, by its path. The renditions' ids are left out: they tell one
- * upload of a video from another.
+ * upload of a video from another. `others`: the names of files that it can't ask for.
  */
-export async function digests(folder) {
+export async function digests(folder, others = /^source$/) {
   const found = {};
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile() || entry.name === 'source') continue;
+    if (!entry.isFile() || others.test(entry.name)) continue;
     const file = path.join(entry.parentPath ?? entry.path, entry.name);
     const content = /\.(m3u8|mpd)$/.test(file) ? withoutIds(await readFile(file, 'utf8')) : await readFile(file);
     found[withoutIds(path.relative(folder, file))] = createHash('sha256').update(content).digest('hex');
