@@ -146,6 +146,8 @@ struct arrival {
   std::vector<media::byte_range> present; ///< ascending, with gaps between them
   bool whole = false;                     ///< and finalized: no byte is missing, and the video is queued
   bool grows = false; ///< while it is not whole, its beginning can be read as a shorter file (see media/growing.hpp)
+  /// Ascending: what has come of chunks that are still on their way, which may end before they are whole.
+  std::vector<media::byte_range> arriving;
 
   friend bool operator==(const arrival&, const arrival&) = default;
 };
@@ -248,7 +250,8 @@ struct source_ref {
   std::string video_hash;
   std::string path; ///< on the server
   std::uint64_t size = 0;
-  std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
+  /// Its claim's epoch, and which reading of it: what is known of an earlier one's source may not be true of it.
+  std::uint64_t version = 0;
   /// How much of it there was when somebody began with it: what is not there yet is waited for, and where it grows
   /// `size` is that of its beginning.
   media::arrival state = media::arrival::whole;
@@ -425,7 +428,7 @@ typename I::result_type inspect(I& f, chunk_receipt& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, arrival& x) {
-  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole, x.grows);
+  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole, x.grows, x.arriving);
 }
 
 template <class I>

@@ -79,17 +79,17 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
         spoken_to_ = now();
         return finalize();
       },
-      [this](await_atom, std::uint64_t offset, std::uint64_t length) {
+      [this](await_atom, std::uint64_t offset, std::uint64_t length, bool acknowledged) {
         spoken_to_ = now();
-        return await(offset, length);
+        return await(offset, length, acknowledged);
       },
       [this](watch_atom, const arrival_listener& listener) { watch(listener); },
       [this](want_atom, std::vector<media::byte_range>& ranges) { wanted_ = std::move(ranges); },
       [this](tick_atom) { tick(); },
       [this](arrive_atom) {
         pausing_ = false;
-        if (untold_)
-          tell_watchers();
+        if (untold_ != news::none)
+          tell_watchers(untold_);
       },
       [this](watch_atom) { learn_arrival(); },
       [this](retry_atom, std::uint32_t index) { lock(index); },
@@ -267,6 +267,10 @@ result<void> upload_session_state::write(std::uint64_t ticket, const bytes& data
     return give_up(written.error());
   to.position += data.size();
   config_.metrics->upload_bytes.Increment(static_cast<double>(data.size()));
+  if (!to.spool) {
+    tell_readers();
+    tell_watchers(news::bytes);
+  }
   return {};
 }
 
@@ -358,6 +362,7 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
   for (auto& promise : gone.ends)
     promise.deliver(to_caf(reason));
   holders_.erase(gone.index);
+  tell_aborted(gone);
   release(gone.index);
 }
 

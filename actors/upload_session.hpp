@@ -90,7 +90,7 @@ private:
     std::uint32_t index = 0;
     std::uint64_t max_size = 0;
     std::uint64_t position = 0;        ///< bytes written
-    file spool;                        ///< open while the chunk's place is unknown
+    file spool;                        ///< open while the chunk is not in its place
     std::vector<receipt_promise> ends; ///< who waits for the catalog to know of the chunk
     time_point used{};
   };
@@ -104,9 +104,13 @@ private:
   struct reader {
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
+    bool acknowledged = false; ///< nothing less will do
     caf::typed_response_promise<media::byte_range> answer;
     time_point since{};
   };
+
+  /// What has come: more of a chunk, or a whole one.
+  enum class news : std::uint8_t { none, bytes, chunk };
 
   caf::result<chunk_ticket> begin(std::uint32_t index, std::uint64_t size);
   result<chunk_ticket> grant(std::uint32_t index);
@@ -138,11 +142,15 @@ private:
 
   bool is_whole() const;
   arrival arrived() const;
-  std::optional<media::byte_range> present_around(std::uint64_t offset, std::uint64_t length) const;
-  caf::result<media::byte_range> await(std::uint64_t offset, std::uint64_t length);
+  std::uint64_t there_of(std::size_t index, bool acknowledged) const;
+  std::optional<media::byte_range> there_around(std::uint64_t offset, std::uint64_t length, bool acknowledged) const;
+  bool is_acknowledged(const media::byte_range& what) const;
+  caf::result<media::byte_range> await(std::uint64_t offset, std::uint64_t length, bool acknowledged);
   void watch(const arrival_listener& listener);
   void tell_arrival();
-  void tell_watchers();
+  void tell_readers();
+  void tell_watchers(news what);
+  void tell_aborted(const writer& gone);
   void look_elsewhere();
   void learn_arrival();
   void look_for_head();
@@ -172,7 +180,8 @@ private:
   media::index_finder finder_{0};
   std::optional<bool> grows_; ///< see `arrival`
   bool pausing_ = false;      ///< the watchers were told a short while ago
-  bool untold_ = false;       ///< something has arrived since then
+  news told_ = news::none;    ///< then
+  news untold_ = news::none;  ///< has come since then
   bool looking_elsewhere_ = false;
   std::uint32_t asking_ = 0; ///< requests about the whole upload that the catalog has not answered
   time_point spoken_to_{};

@@ -23,24 +23,47 @@ bool upload_session_state::is_whole() const {
   return config_.video.status != video_status::uploading;
 }
 
+/// How many bytes of a chunk are there; while it is on its way, those that have come, unless they must be acknowledged.
+std::uint64_t upload_session_state::there_of(std::size_t index, bool acknowledged) const {
+  const auto number = static_cast<std::uint32_t>(index);
+  if (index >= present_.size() || chunk_size_ == 0)
+    return 0;
+  if (present_[index])
+    return layout_.size(number, chunk_size_);
+  const auto holder = holders_.find(number);
+  if (acknowledged || holder == holders_.end())
+    return 0;
+  const auto& writing = writers_.at(holder->second);
+  return writing.spool ? 0 : writing.position;
+}
+
 /// What is there around these bytes; nothing while some of them are not.
-std::optional<media::byte_range> upload_session_state::present_around(std::uint64_t offset,
-                                                                      std::uint64_t length) const {
+std::optional<media::byte_range> upload_session_state::there_around(std::uint64_t offset, std::uint64_t length,
+                                                                    bool acknowledged) const {
   const auto size = config_.video.file_size;
   if (is_whole())
     return media::byte_range{0, size};
   if (chunk_size_ == 0)
     return std::nullopt;
+  const auto there_until = [&](std::size_t index) { return index * chunk_size_ + there_of(index, acknowledged); };
+  const auto is_full = [&](std::size_t index) {
+    return index < present_.size() && there_until(index) == std::min(size, (index + 1) * chunk_size_);
+  };
+  const auto end = offset + std::max<std::uint64_t>(length, 1);
   auto first = static_cast<std::size_t>(offset / chunk_size_);
-  auto last = static_cast<std::size_t>((offset + std::max<std::uint64_t>(length, 1) - 1) / chunk_size_);
+  auto last = static_cast<std::size_t>((end - 1) / chunk_size_);
   for (auto index = first; index <= last; ++index)
-    if (index >= present_.size() || !present_[index])
+    if (there_until(index) < std::min(end, (index + 1) * chunk_size_))
       return std::nullopt;
-  while (first > 0 && present_[first - 1])
+  while (first > 0 && is_full(first - 1))
     --first;
-  while (last + 1 < present_.size() && present_[last + 1])
+  while (is_full(last) && there_of(last + 1, acknowledged) > 0)
     ++last;
-  return media::byte_range{first * chunk_size_, std::min(size, (last + 1) * chunk_size_)};
+  return media::byte_range{first * chunk_size_, there_until(last)};
+}
+
+bool upload_session_state::is_acknowledged(const media::byte_range& what) const {
+  return there_around(what.begin, what.size(), true).has_value();
 }
 
 arrival upload_session_state::arrived() const {
@@ -61,16 +84,23 @@ arrival upload_session_state::arrived() const {
       else
         now.present.push_back({begin, end});
     }
+  for (const auto& [ticket, writing] : writers_)
+    if (const auto there = there_of(writing.index, false); !now.whole && there > 0) {
+      const auto begin = layout_.offset(writing.index, chunk_size_);
+      now.arriving.push_back({begin, begin + there});
+    }
+  std::ranges::sort(now.arriving, {}, &media::byte_range::begin);
   return now;
 }
 
-caf::result<media::byte_range> upload_session_state::await(std::uint64_t offset, std::uint64_t length) {
+caf::result<media::byte_range> upload_session_state::await(std::uint64_t offset, std::uint64_t length,
+                                                           bool acknowledged) {
   if (offset > config_.video.file_size || length > config_.video.file_size - offset)
     return to_caf(errc::invalid_request, "the file has no such bytes");
-  if (auto there = present_around(offset, length))
+  if (auto there = there_around(offset, length, acknowledged))
     return *there;
   auto promise = self_->make_response_promise<media::byte_range>();
-  readers_.push_back({offset, length, promise, now()});
+  readers_.push_back({offset, length, acknowledged, promise, now()});
   look_elsewhere();
   return promise;
 }
@@ -84,28 +114,42 @@ void upload_session_state::watch(const arrival_listener& listener) {
 
 /// To be called when a chunk has been acknowledged, here or elsewhere, or the upload is whole.
 void upload_session_state::tell_arrival() {
-  tell_watchers();
+  tell_watchers(news::chunk);
+  tell_readers();
+  look_for_head();
+}
+
+void upload_session_state::tell_readers() {
   std::erase_if(readers_, [this](reader& one) {
-    auto there = present_around(one.offset, one.length);
+    auto there = there_around(one.offset, one.length, one.acknowledged);
     if (there)
       one.answer.deliver(*there);
     return there.has_value();
   });
-  look_for_head();
 }
 
-/// Not of each chunk: there may be a hundred thousand, and as many gaps between them.
-void upload_session_state::tell_watchers() {
+/// Who has been told of these bytes, or has read them.
+void upload_session_state::tell_aborted(const writer& gone) {
+  if (gone.spool || gone.position == 0)
+    return;
+  for (auto& listener : watchers_)
+    self_->send(listener, abort_atom_v);
+}
+
+/// Not of each chunk: there may be a hundred thousand, and as many gaps between them. But a chunk does not wait because
+/// a part of it has just been told.
+void upload_session_state::tell_watchers(news what) {
   if (watchers_.empty())
     return;
-  if (pausing_ && !is_whole()) {
-    untold_ = true;
+  if (pausing_ && !is_whole() && what <= told_) {
+    untold_ = std::max(untold_, what);
     return;
   }
-  untold_ = false;
-  const auto what = arrived();
+  told_ = what;
+  untold_ = news::none;
+  const auto now_there = arrived();
   for (auto& listener : watchers_)
-    self_->send(listener, arrive_atom_v, what);
+    self_->send(listener, arrive_atom_v, now_there);
   if (!std::exchange(pausing_, true))
     self_->delayed_send(self_, config_.arrival_pause, arrive_atom_v);
 }
@@ -154,7 +198,7 @@ void upload_session_state::look_for_head() {
     const auto wanted = finder_.wanted();
     std::array<unsigned char, 16> header{};
     const auto into = std::span{header}.first(static_cast<std::size_t>(wanted.size()));
-    if (!present_around(wanted.begin, wanted.size()))
+    if (!is_acknowledged(wanted))
       return;
     const auto got = source_->read_at(wanted.begin, into);
     if (!got || *got != into.size())
@@ -169,7 +213,7 @@ void upload_session_state::look_for_head() {
   const auto size = config_.video.file_size;
   // The index is at one end or the other.
   const auto head = index.begin < head_size ? std::min(size, index.end + head_size) : std::min(size, head_size);
-  if (present_around(0, head))
+  if (is_acknowledged({0, head}))
     self_->send(config_.jobs, preview_atom_v, config_.video.hash, upload_session_actor{self_});
 }
 
@@ -177,7 +221,7 @@ void upload_session_state::look_for_head() {
 std::optional<bool> upload_session_state::find_out_growth() const {
   const auto index = finder_.index();
   const auto head = std::min<std::uint64_t>(config_.video.file_size, media::growing_head);
-  if (index.empty() ? !present_around(0, head) : !present_around(index.begin, index.size()))
+  if (!is_acknowledged(index.empty() ? media::byte_range{0, head} : index))
     return std::nullopt;
   auto source = media::open_file(config_.folder.source(config_.video.hash));
   if (!source)

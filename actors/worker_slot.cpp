@@ -138,8 +138,10 @@ void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::t
   };
   self_->request(config_.sessions, limit, session_atom_v, task_->source.video_hash)
       .then(
-          [this, id, wanted, answer, failed, limit](const upload_session_actor& session) {
-            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size())
+          [this, id, wanted, answer, failed, limit,
+           is_analysis = task_->is_analysis](const upload_session_actor& session) {
+            // A plan must be of what stays; whoever encodes is told when something does not.
+            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size(), is_analysis)
                 .then(
                     [this, id, wanted, answer](const media::byte_range& present) mutable {
                       if (!task_ || task_->id != id) {

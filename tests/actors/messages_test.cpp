@@ -99,7 +99,7 @@ media::byte_range sample() {
 
 template <>
 arrival sample() {
-  return {{sample<media::byte_range>(), {1, 2}}, true};
+  return {{sample<media::byte_range>(), {1, 2}}, true, true, {{3, 4}}};
 }
 
 template <>

@@ -30,8 +30,16 @@ job_queue_actor::behavior_type logging_queue(job_queue_actor::pointer, std::shar
   };
 }
 
-arrival_listener::behavior_type arrival_log(arrival_listener::pointer, std::shared_ptr<std::vector<arrival>> log) {
-  return {[log](arrive_atom, const arrival& now) { log->push_back(now); }};
+struct arrival_log {
+  std::vector<arrival> told;
+  int aborted = 0;
+};
+
+arrival_listener::behavior_type follower(arrival_listener::pointer, std::shared_ptr<arrival_log> log) {
+  return {
+      [log](arrive_atom, const arrival& now) { log->told.push_back(now); },
+      [log](abort_atom) { ++log->aborted; },
+  };
 }
 
 /// An upload of 25 bytes in 3 chunks, with a tap before the catalog.
@@ -77,6 +85,14 @@ struct session_fixture : test::storage_fixture {
       if (auto written = write(ticket->id, data); !written)
         return tl::unexpected(written.error());
     return end(ticket->id);
+  }
+
+  std::shared_ptr<arrival_log> followed = std::make_shared<arrival_log>();
+
+  const std::vector<arrival>* follow() {
+    tell(session, watch_atom_v, arrival_listener{spawn(follower, followed)});
+    run();
+    return &followed->told;
   }
 
   std::string chunk(std::uint32_t index) const { return text.substr(index * 10, 10); }
@@ -340,31 +356,88 @@ TEST_CASE_METHOD(session_fixture, "a session ends when it has been idle, and not
 TEST_CASE_METHOD(session_fixture, "who follows an upload is told of what arrives, but not of each chunk",
                  "[upload_session]") {
   begin_upload(10);
-  auto told = std::make_shared<std::vector<arrival>>();
-  tell(session, watch_atom_v, arrival_listener{spawn(arrival_log, told)});
-  run();
-  CHECK(*told == std::vector<arrival>{{{}, false}});
+  const auto told = follow();
+  CHECK(*told == std::vector<arrival>{{{}, false, false, {}}});
   REQUIRE(put(0, chunk(0)));
+  REQUIRE(told->size() == 3); // that it comes, and that it is there
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {}});
   REQUIRE(put(2, chunk(2)));
-  CHECK(told->size() == 2);
-  pass(100ms);
-  REQUIRE(told->size() == 3);
-  CHECK(told->back() == arrival{{{0, 10}, {20, 25}}, false});
-  pass(1s);
   CHECK(told->size() == 3);
-  REQUIRE(put(1, chunk(1)));
+  pass(100ms);
+  REQUIRE(told->size() == 4);
+  CHECK(told->back() == arrival{{{0, 10}, {20, 25}}, false, false, {}});
+  pass(1s);
   CHECK(told->size() == 4);
+  REQUIRE(put(1, chunk(1)));
+  CHECK(told->size() == 6);
   // Its end is told at once.
   REQUIRE(finalize());
-  REQUIRE(told->size() == 5);
-  CHECK(told->back() == arrival{{{0, 25}}, true});
+  REQUIRE(told->size() == 7);
+  CHECK(told->back() == arrival{{{0, 25}}, true, false, {}});
+}
+
+TEST_CASE_METHOD(session_fixture, "bytes of a chunk that is on its way are there, until it is aborted",
+                 "[upload_session]") {
+  begin_upload(10);
+  REQUIRE(put(0, chunk(0)));
+  const auto told = follow();
+  const auto await = [&](std::uint64_t offset, std::uint64_t length, bool acknowledged) {
+    return request(session, await_atom_v, offset, length, acknowledged);
+  };
+  auto early = await(8, 6, false);
+  auto certain = await(8, 6, true);
+  const auto sent = begin(1, 10);
+  REQUIRE(sent);
+  REQUIRE(write(sent->id, "abc"));
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 13}}});
+  CHECK_FALSE(early.answered());
+  REQUIRE(write(sent->id, "de"));
+  CHECK(early.get<media::byte_range>() == media::byte_range{0, 15});
+  CHECK_FALSE(certain.answered());
+  pass(100ms);
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 15}}});
+
+  SECTION("which is told") {
+    tell(session, abort_atom_v, sent->id);
+    run();
+    CHECK(followed->aborted == 1);
+    auto late = await(8, 6, false);
+    CHECK_FALSE(late.answered());
+    REQUIRE(put(1, chunk(1)));
+    CHECK(late.get<media::byte_range>() == media::byte_range{0, 20});
+    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}});
+  }
+  SECTION("also where its sender is silent") {
+    pass(70s, 1s);
+    CHECK(followed->aborted == 1);
+  }
+  SECTION("or acknowledged") {
+    REQUIRE(write(sent->id, "fghij"));
+    CHECK_FALSE(certain.answered());
+    REQUIRE(end(sent->id));
+    CHECK(certain.get<media::byte_range>() == media::byte_range{0, 20});
+    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}});
+    CHECK(followed->aborted == 0);
+  }
+}
+
+TEST_CASE_METHOD(session_fixture, "bytes whose place is not known yet are not there", "[upload_session]") {
+  begin_upload();
+  const auto told = follow();
+  const auto sent = begin(0);
+  REQUIRE(sent);
+  REQUIRE(write(sent->id, "abc"));
+  tell(session, abort_atom_v, sent->id);
+  pass(1s);
+  CHECK(told->size() == 1);
+  CHECK(followed->aborted == 0);
 }
 
 TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody waits for", "[upload_session]") {
   begin_upload(5, 5);
   tell(session, want_atom_v, std::vector<media::byte_range>{{22, 25}, {3, 12}});
   CHECK(put(0, text.substr(0, 5))->wanted_chunks == std::vector<std::uint32_t>{4, 1, 2});
-  auto reader = request(session, await_atom_v, std::uint64_t{16}, std::uint64_t{2});
+  auto reader = request(session, await_atom_v, std::uint64_t{16}, std::uint64_t{2}, false);
   auto sent = begin(1);
   REQUIRE(sent);
   CHECK(put(4, text.substr(20, 5))->wanted_chunks == std::vector<std::uint32_t>{2, 3});

@@ -1,6 +1,7 @@
 // An upload in whatever order, and what is there of its video meanwhile.
 
 import assert from 'node:assert/strict';
+import http from 'node:http';
 
 import { findIndex } from '../../client/boxes.js';
 import { inSendingOrder } from '../../client/chunks.js';
@@ -13,13 +14,14 @@ export const shuffled = (list) => list.map((one) => [Math.random(), one]).sort((
 
 /** An upload that is made chunk by chunk, in whatever order. */
 export class Upload {
-  constructor(server, bytes) {
+  constructor(server, bytes, { size = chunkSize } = {}) {
     this.server = server;
     this.bytes = bytes;
+    this.chunkSize = size;
   }
 
   async begin() {
-    const { video_hash: hash, missing_chunks: missing } = await this.server.begin(this.bytes, { chunkSize });
+    const { video_hash: hash, missing_chunks: missing } = await this.server.begin(this.bytes, { chunkSize: this.chunkSize });
     this.hash = hash;
     this.missing = new Set(missing);
     return this;
@@ -27,14 +29,23 @@ export class Upload {
 
   /** Resolves to the chunks that the server wants next. */
   async send(index) {
-    const { wanted_chunks: wanted } = await this.server.sendChunk(this.hash, this.bytes, index, chunkSize);
+    const { wanted_chunks: wanted } = await this.server.sendChunk(this.hash, this.bytes, index, this.chunkSize);
     this.missing.delete(index);
     return wanted;
   }
 
+  /** Sends all of these bytes for a chunk but the last one; what is answered ends the request. */
+  sendNearly(index, bytes) {
+    const url = `${this.server.url}/videos/upload_chunk/${this.hash}/${index}`;
+    const request = http.request(url, { method: 'POST', headers: { 'Content-Length': bytes.length } });
+    request.on('error', () => {}); // it is ended on purpose
+    request.write(bytes.subarray(0, -1));
+    return () => request.destroy();
+  }
+
   async sendRange(from, to) {
     let wanted = [];
-    for (let index = Math.floor(from / chunkSize); index * chunkSize < to; ++index) wanted = await this.send(index);
+    for (let index = Math.floor(from / this.chunkSize); index * this.chunkSize < to; ++index) wanted = await this.send(index);
     return wanted;
   }
 
@@ -54,12 +65,12 @@ export class Upload {
   /** What is missing, as the pages send it. */
   async inSendingOrder() {
     const index = await findIndex(new Blob([this.bytes]));
-    return inSendingOrder([...this.missing], { index, chunkSize, size: this.bytes.length });
+    return inSendingOrder([...this.missing], { index, chunkSize: this.chunkSize, size: this.bytes.length });
   }
 
   /** From the beginning up to this part of the file. */
   async sendUpTo(part) {
-    for (const index of [...this.missing]) if ((index + 1) * chunkSize <= part * this.bytes.length) await this.send(index);
+    for (const index of [...this.missing]) if ((index + 1) * this.chunkSize <= part * this.bytes.length) await this.send(index);
   }
 
   playable() {
