@@ -94,7 +94,7 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
   config.reader = spawn(source_reader);
   // Its bytes never come.
   const auto session = caf::actor_cast<upload_session_actor>(sys.spawn([](caf::event_based_actor* me) {
-    return caf::behavior{[me](await_atom, std::uint64_t, std::uint64_t) -> caf::result<media::byte_range> {
+    return caf::behavior{[me](await_atom, std::uint64_t, std::uint64_t, bool) -> caf::result<media::byte_range> {
       return me->make_response_promise<media::byte_range>();
     }};
   }));
