@@ -48,11 +48,12 @@ transcode_job_impl::behavior_type transcode_job_state::make_behavior(transcode_j
         changed_ = true;
       },
       [this](fail_atom, const std::string& video_hash, std::uint32_t segment, const caf::error& why) {
-        if (video_hash == config_.video_hash)
-          handle_failure(segment, why);
+        auto found = cells_.find(segment);
+        if (stage_ == stage::encoding && video_hash == config_.video_hash && found != cells_.end()
+            && (found->second.missing & ~found->second.storing) != 0)
+          give_up_segment(segment, from_caf(why));
       },
       [this](arrive_atom, const arrival& now) { handle_arrival(now); },
-      [this](abort_atom) { handle_abort(); },
       [this](wish_atom, const fragment_wish& what) { return wish(what); },
       [this](await_atom, const std::string&, std::uint64_t id) { return await(id); },
       [this](abort_atom, const std::string&, std::uint64_t id) {
@@ -250,7 +251,7 @@ std::vector<cell_order> transcode_job_state::take_cells() {
   const auto poster_cell =
       has_poster_ || plan_.grows() ? nowhere : media::poster_cell(plan_, segments_).value_or(nowhere);
   for (const auto& cell : segments_) {
-    auto [at, is_new] = cells_.try_emplace(cell.number, cell_work{cell, 0, 0, ready_bits(cell, present_)});
+    auto [at, is_new] = cells_.try_emplace(cell.number, cell_work{cell, 0, 0, ready_bits(cell)});
     auto& work = at->second;
     rendition_bits wanted = 0;
     if (is_new)
@@ -272,7 +273,7 @@ std::vector<cell_order> transcode_job_state::take_cells() {
 
 void transcode_job_state::handle_result(const segment_result& what) {
   auto found = cells_.find(what.segment);
-  if (stage_ != stage::encoding || reading_again_ || what.video_hash != config_.video_hash || found == cells_.end())
+  if (stage_ != stage::encoding || what.video_hash != config_.video_hash || found == cells_.end())
     return;
   auto& work = found->second;
   auto wanted = what;
@@ -284,10 +285,6 @@ void transcode_job_state::handle_result(const segment_result& what) {
   });
   if (which == 0) {
     self_->send(dispatcher_, store_atom_v, what.video_hash, what.segment);
-    return;
-  }
-  if (!is_acknowledged(work, which)) {
-    too_early_.emplace_back([this, what] { handle_result(what); });
     return;
   }
   work.storing |= which;
@@ -331,19 +328,6 @@ void transcode_job_state::handle_stored(std::uint32_t number, rendition_bits whi
   package_if_done();
 }
 
-void transcode_job_state::handle_failure(std::uint32_t number, const caf::error& why) {
-  auto found = cells_.find(number);
-  if (stage_ != stage::encoding || reading_again_ || found == cells_.end())
-    return;
-  const auto which = found->second.missing & ~found->second.storing;
-  if (which == 0)
-    return;
-  if (is_acknowledged(found->second, which))
-    give_up_segment(number, from_caf(why));
-  else
-    too_early_.emplace_back([this, number, why] { handle_failure(number, why); });
-}
-
 void transcode_job_state::give_up_segment(std::uint32_t number, const error& why) {
   auto uses_another = [](const auto& rendition) {
     return rendition.kind == media::media_kind::video && rendition.encoder != media::copied
@@ -375,16 +359,17 @@ void transcode_job_state::begin_again(const std::string& reason) {
   looking_ = true; // until the encoders have let go
   looked_at_.reset();
   cells_.clear();
-  too_early_.clear();
   stored_.clear();
   known_fragments_.clear();
   unfinished_ = 0;
   seconds_left_ = 0;
-  close_order([this] {
+  auto begin = [this] {
     looking_ = false;
     if (stage_ == stage::analyzing)
       analyze();
-  });
+  };
+  self_->request(dispatcher_, config_.end_timeout, close_atom_v, config_.video_hash)
+      .then(begin, [begin](const caf::error&) { begin(); });
 }
 
 void transcode_job_state::package_if_done() {
@@ -430,12 +415,6 @@ void transcode_job_state::handle_down(const caf::down_msg& down) {
   }
 }
 
-/// Goes on when the encoders have let go of the source, or have had the time to.
-void transcode_job_state::close_order(std::function<void()> then) {
-  self_->request(dispatcher_, config_.end_timeout, close_atom_v, config_.video_hash)
-      .then(then, [then](const caf::error&) { then(); });
-}
-
 /// An orderly end: first the encoders let go, then the segmenter ends, so that no file of this job can appear any more;
 /// then the claim is given back, if that is wanted; then everybody is told. Each step has a limit.
 void transcode_job_state::end(job_end how, std::string reason) {
@@ -444,7 +423,8 @@ void transcode_job_state::end(job_end how, std::string reason) {
   stage_ = stage::ending;
   outcome_.end = how;
   outcome_.reason = std::move(reason);
-  close_order([this] { stop_segmenter(); });
+  self_->request(dispatcher_, config_.end_timeout, close_atom_v, config_.video_hash)
+      .then([this] { stop_segmenter(); }, [this](const caf::error&) { stop_segmenter(); });
 }
 
 void transcode_job_state::stop_segmenter() {

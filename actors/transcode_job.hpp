@@ -96,11 +96,9 @@ private:
   void claimed(claimed_job& job);
   void follow_upload();
   void handle_arrival(const arrival& now);
-  void handle_abort();
   void become_whole();
   media::byte_range needed(const media::segment& cell, media::media_kind kind) const;
-  rendition_bits ready_bits(const media::segment& cell, const std::vector<media::byte_range>& there) const;
-  bool is_acknowledged(const cell_work& work, rendition_bits which) const;
+  rendition_bits ready_bits(const media::segment& cell) const;
   void note_ready();
   std::vector<time_span> arrived_spans() const;
   void find_out_why_not(const std::string& reason);
@@ -125,7 +123,6 @@ private:
   void grow(media::analysis found, const source_ref& in);
   void grown(const media::analysis& what, const source_ref& in);
   void handle_result(const segment_result& what);
-  void handle_failure(std::uint32_t number, const caf::error& why);
   void handle_stored(std::uint32_t number, rendition_bits which, const std::vector<stored_fragment>& fragments);
   void give_up_segment(std::uint32_t number, const error& why);
   void begin_again(const std::string& reason);
@@ -150,7 +147,6 @@ private:
   std::string phase() const;
   progress snapshot() const;
 
-  void close_order(std::function<void()> then);
   void end(job_end how, std::string reason);
   void stop_segmenter();
   void release_claim();
@@ -182,13 +178,9 @@ private:
   bool whole_ = false;         ///< nothing of the source is still to come
   bool claimed_whole_ = false; ///< the claim is that of a whole video
   bool has_poster_ = false;
-  std::vector<media::byte_range> present_; ///< of the source, in acknowledged chunks
-  std::vector<media::byte_range> there_;   ///< with what has come of others
-  /// What encoders have told of cells whose bytes are not all acknowledged.
-  std::vector<std::function<void()>> too_early_;
-  bool reading_again_ = false; ///< the encoders have not let go yet
-  bool grows_ = false;         ///< its beginning can be read
-  bool told_ = false;          ///< what is there of it
+  std::vector<media::byte_range> present_; ///< of the source
+  bool grows_ = false;                     ///< its beginning can be read
+  bool told_ = false;                      ///< what is there of it
   bool looking_ = false;
   std::optional<std::uint64_t> looked_at_; ///< how many bytes there were, the last time
   clock::time_point looked_{};             ///< and when that ended

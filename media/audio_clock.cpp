@@ -11,6 +11,10 @@ namespace {
 bool is_pcm(AVCodecID id) {
   return id >= AV_CODEC_ID_FIRST_AUDIO && id < AV_CODEC_ID_ADPCM_IMA_QT;
 }
+/// Whose packets vary in length.
+bool varies(AVCodecID id) {
+  return id == AV_CODEC_ID_VORBIS || id == AV_CODEC_ID_OPUS || id == AV_CODEC_ID_FLAC;
+}
 bool divisible(AVCodecID id) {
   return id >= AV_CODEC_ID_FIRST_AUDIO && id < AV_CODEC_ID_AMR_NB;
 }
@@ -76,9 +80,14 @@ audio_clock::audio_clock(const AVStream& stream, std::string_view format, std::i
       bare_(is_bare(format, parameters_.codec_id)) {
   const auto whole = static_cast<std::int64_t>(time_base_.num) * sample_.den;
   exact_ = whole % time_base_.den == 0 || time_base_.den % whole == 0;
+  timed_ = exact_ && format == "mov"; // ISO/IEC 14496-12 section 8.6.1.2
 }
 
 audio_clock::~audio_clock() = default;
+
+bool audio_clock::counts_by_container() const noexcept {
+  return parameters_.codec_id != AV_CODEC_ID_EAC3 && (timed_ || !varies(parameters_.codec_id));
+}
 
 std::int64_t audio_clock::rough_position(std::int64_t pts) const {
   return av_rescale_q(pts, time_base_, sample_) - zero_;
@@ -116,7 +125,9 @@ std::int64_t audio_clock::position(const AVPacket& packet) {
 
 std::int64_t audio_clock::count(const AVPacket& packet) {
   const auto id = parameters_.codec_id;
-  if (id == AV_CODEC_ID_VORBIS || id == AV_CODEC_ID_OPUS || id == AV_CODEC_ID_FLAC) {
+  if (varies(id) && timed_ && packet.duration > 0)
+    return av_rescale_q(packet.duration, time_base_, sample_);
+  if (varies(id)) {
     if (!parser_)
       parser_ = std::make_unique<parser>(parameters_);
     if (const auto samples = parser_->duration(packet); samples > 0)

@@ -48,6 +48,9 @@ public:
   /// True where each timestamp is a whole sample.
   bool exact() const noexcept { return exact_; }
 
+  /// True where it takes no look into the packets to know how many samples they hold.
+  bool counts_by_container() const noexcept;
+
   /// True for a bare stream of packets: it has no timestamps, and is sought by bytes.
   bool bare() const noexcept { return bare_; }
 
@@ -65,6 +68,7 @@ private:
   std::int64_t zero_ = 0; ///< time zero in samples
   std::int64_t tick_ = 1; ///< of the container, in samples, rounded up
   bool exact_ = false;
+  bool timed_ = false; ///< each packet's duration is a whole number of samples, as the container says
   bool bare_ = false;
   bool started_ = false;
   bool forced_ = false;

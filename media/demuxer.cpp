@@ -369,7 +369,7 @@ result<bool> demuxer::read(AVPacket& packet) {
     const bool video = stream.codecpar->codec_type == AVMEDIA_TYPE_VIDEO;
     if (has_decoding_times_only(packet.stream_index) || (!video && packet.pts == no_pts))
       packet.pts = packet.dts;
-    if (!video)
+    if (!video || (packet.pts != no_pts && untimed_.empty()))
       return true;
     auto waiting = make_packet();
     av_packet_move_ref(waiting.get(), &packet);

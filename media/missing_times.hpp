@@ -18,6 +18,7 @@ public:
   /// The next packet whose time is known; null where there is none yet. At the end all come.
   packet_ptr pop(bool at_end);
 
+  bool empty() const noexcept { return waiting_.empty(); }
   void clear() noexcept { waiting_.clear(); }
 
 private:

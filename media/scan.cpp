@@ -142,11 +142,8 @@ private:
     if (!times_)
       return false;
     const auto& [video, audio] = std::pair{made_.source.video, made_.source.audio};
-    if (audio) {
-      const auto codec = from_.stream(audio->index).codecpar->codec_id;
-      if (codec == AV_CODEC_ID_OPUS || codec == AV_CODEC_ID_VORBIS || codec == AV_CODEC_ID_EAC3)
-        return false;
-    }
+    if (audio && !audio_clock(from_.stream(audio->index), from_.format_name(), 0).counts_by_container())
+      return false;
     if (!video)
       return true;
     const auto& parameters = *from_.stream(video->index).codecpar;

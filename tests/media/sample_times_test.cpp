@@ -60,7 +60,11 @@ TEST_CASE("an index tells what reading every packet does", "[sample_times]") {
                       + " -c copy"),
       clips::make("times-pcm.mov", pictures + " " + tone + " " + x264 + " -c:a pcm_s16le"),
       clips::make("times-hevc.mp4", pictures + " " + tone + " -c:v libx265 -preset ultrafast -x265-params log-level=1"),
-      clips::make("times.m4a", tone + " -c:a aac"));
+      clips::make("times.m4a", tone + " -c:a aac"),
+      clips::make("times-opus.mp4", pictures + " " + tone + " " + x264 + " -c:a libopus"),
+      clips::make("times-vorbis.mp4", pictures + " " + tone + " " + x264 + " -c:a libvorbis"),
+      clips::make("times-flac.mp4", pictures + " " + tone + " " + x264 + " -c:a flac -strict -2"),
+      clips::make("times-eac3.mp4", pictures + " " + tone + " " + x264 + " -c:a eac3"));
   INFO(clip.string());
   const auto bytes = clips::read_file(clip);
   counting_source by_index(bytes);
