@@ -494,6 +494,8 @@ bool dispatcher_state::start(encoder_id id, worker& who, const std::deque<analys
 void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const order::part& what) {
   const auto& video_hash = x.order.source().video_hash;
   const auto adjacent = x.order.stands_at(what, id);
+  auto source = x.order.source();
+  source.reading = x.order.is_early(what) ? x.order.reading() : 0;
   if (who.video != video_hash)
     leave(id, who);
   who.video = video_hash;
@@ -506,11 +508,11 @@ void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const o
   auto task = ++last_id_;
   auto renditions = ids_of(x.order.plan(), what.renditions);
   spdlog::debug("encoder {}: segment {} of {} begins, renditions {:x}", id, cell.number, video_hash, what.renditions);
-  assign(id, who, {task, video_hash, std::nullopt, x.generation, what, cell.number});
+  assign(id, who, {task, video_hash, std::nullopt, x.generation, what, cell.number, false, false, source.reading != 0});
   tell_running(video_hash);
   self_
       ->request(who.handle, config_.segment_timeout, encode_atom_v,
-                segment_task{x.order.source(), x.order.plan(), cell, std::move(renditions)})
+                segment_task{std::move(source), x.order.plan(), cell, std::move(renditions)})
       .then([this, id, task](const segment_result& answer) { succeed(id, task, answer); },
             [this, id, task](const caf::error& problem) { fail(id, task, problem); });
 }

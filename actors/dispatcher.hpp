@@ -97,6 +97,7 @@ private:
     std::uint32_t segment = 0;
     bool unwanted = false;    ///< its order was closed or replaced
     bool interrupted = false; ///< to begin anew, behind something urgent
+    bool early = false;       ///< its source is still on its way
     caf::actor_clock::time_point since{};
   };
 

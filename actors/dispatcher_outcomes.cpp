@@ -138,6 +138,9 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
   if (why.code == errc::cancelled && done->interrupted && !done->unwanted) {
     orders_.at(done->video_hash).order.interrupted(done->part, id);
     settle(done->video_hash);
+  } else if (done->early && !done->unwanted) { // What was still on its way may not have been the source's.
+    orders_.at(done->video_hash).order.taken_back(done->part, id);
+    settle(done->video_hash);
   } else if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
     lose_task(std::move(*done), id); // Not the task's fault.
   } else if (done->analysis) {

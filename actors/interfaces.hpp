@@ -228,9 +228,7 @@ using event_hub_actor = outbox_listener::extend<
 /// Whoever follows how an upload arrives.
 using arrival_listener = caf::typed_actor<
     // What is there by now.
-    caf::reacts_to<arrive_atom, arrival>,
-    // A chunk of which something had come will not become whole: its bytes may come otherwise.
-    caf::reacts_to<abort_atom>>;
+    caf::reacts_to<arrive_atom, arrival>>;
 
 /// One upload's file and which bytes are present. Detached: it writes to disk.
 using upload_session_actor = caf::typed_actor<
@@ -248,9 +246,9 @@ using upload_session_actor = caf::typed_actor<
     // Makes the source durable and queues the video. `conflict` with the missing indexes in words. Again is harmless.
     caf::replies_to<finalize_atom>::with<video>,
     // Answers when all bytes from this offset on, so many, are there, or, if that is wanted, in acknowledged chunks;
-    // with all that are there around them. Errors: `invalid_request` for bytes beyond the end, `overloaded` when the
-    // session ends before.
-    caf::replies_to<await_atom, std::uint64_t, std::uint64_t, bool>::with<media::byte_range>,
+    // with all that are there around them, and the `arrival::reading` of it. Errors: `invalid_request` for bytes beyond
+    // the end, `overloaded` when the session ends before.
+    caf::replies_to<await_atom, std::uint64_t, std::uint64_t, bool>::with<media::byte_range, std::uint32_t>,
     // Tells `listener` what is there, now and whenever that changes, until one of the two ends.
     caf::reacts_to<watch_atom, arrival_listener>,
     // Somebody waits for these bytes, the first ones most of all: whoever sends chunks is told so.

@@ -146,8 +146,11 @@ struct arrival {
   std::vector<media::byte_range> present; ///< ascending, with gaps between them
   bool whole = false;                     ///< and finalized: no byte is missing, and the video is queued
   bool grows = false; ///< while it is not whole, its beginning can be read as a shorter file (see media/growing.hpp)
-  /// Ascending: what has come of chunks that are still on their way, which may end before they are whole.
-  std::vector<media::byte_range> arriving;
+  /// Ascending: what has come of chunks that are still on their way.
+  std::vector<media::byte_range> arriving{};
+  /// Names these: another number once one of those chunks has ended before it was whole, and may come otherwise. Never
+  /// 0.
+  std::uint32_t reading = 1;
 
   friend bool operator==(const arrival&, const arrival&) = default;
 };
@@ -250,11 +253,12 @@ struct source_ref {
   std::string video_hash;
   std::string path; ///< on the server
   std::uint64_t size = 0;
-  /// Its claim's epoch, and which reading of it: what is known of an earlier one's source may not be true of it.
-  std::uint64_t version = 0;
+  std::uint64_t version = 0; ///< its claim's epoch: what is known of an earlier start's source may not be true of it
   /// How much of it there was when somebody began with it: what is not there yet is waited for, and where it grows
   /// `size` is that of its beginning.
   media::arrival state = media::arrival::whole;
+  /// Not 0: what has come of chunks that are still on their way will do, and this is the `arrival::reading` of it.
+  std::uint32_t reading = 0;
 
   bool arriving() const { return state != media::arrival::whole; }
   bool grows() const { return state == media::arrival::growing; }
@@ -280,10 +284,12 @@ struct cell_part {
 
 /// What viewers of a video wait for, the most urgent first.
 struct viewer_needs {
-  std::vector<cell_part> urgent; ///< one of them can't go on without
-  std::vector<cell_part> later;  ///< they have something to play until then
-  std::uint32_t sought = 0;      ///< the first so many of the urgent: where somebody has just begun or sought to
-  std::uint32_t soon = 0;        ///< the first so many of the later ones: what a player asks for that plays on
+  std::vector<cell_part> urgent;  ///< one of them can't go on without
+  std::vector<cell_part> later;   ///< they have something to play until then
+  std::uint32_t sought = 0;       ///< the first so many of the urgent: where somebody has just begun or sought to
+  std::uint32_t soon = 0;         ///< the first so many of the later ones: what a player asks for that plays on
+  std::vector<cell_part> early{}; ///< of the urgent ones, those whose bytes are there with what is still on its way
+  std::uint32_t reading = 0;      ///< of these bytes
 };
 
 /// One segment of the timeline for a set of renditions (ids).
@@ -428,7 +434,7 @@ typename I::result_type inspect(I& f, chunk_receipt& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, arrival& x) {
-  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole, x.grows, x.arriving);
+  return f(caf::meta::type_name("vp::arrival"), x.present, x.whole, x.grows, x.arriving, x.reading);
 }
 
 template <class I>
@@ -478,7 +484,7 @@ typename I::result_type inspect(I& f, claimed_job& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, source_ref& x) {
-  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.state);
+  return f(caf::meta::type_name("vp::source_ref"), x.video_hash, x.path, x.size, x.version, x.state, x.reading);
 }
 
 template <class I>
@@ -508,7 +514,7 @@ typename I::result_type inspect(I& f, cell_part& x) {
 
 template <class I>
 typename I::result_type inspect(I& f, viewer_needs& x) {
-  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later, x.sought, x.soon);
+  return f(caf::meta::type_name("vp::viewer_needs"), x.urgent, x.later, x.sought, x.soon, x.early, x.reading);
 }
 
 template <class I>

@@ -47,9 +47,9 @@ void order::change(std::size_t index, F how) {
   count(1);
 }
 
-rendition_bits order::available(std::size_t index, encoder_id encoder, bool alone) const {
+rendition_bits order::available(std::size_t index, encoder_id encoder, bool alone, bool also_early) const {
   const auto& x = entries_[index];
-  return x.crashes == 0 && (alone || x.avoid != encoder) ? x.open() : 0;
+  return x.crashes == 0 && (alone || x.avoid != encoder) ? x.open(also_early) : 0;
 }
 
 rendition_bits order::rest(std::size_t index, encoder_id encoder, bool alone) const {
@@ -80,25 +80,26 @@ std::optional<order::part> order::adjacent(encoder_id encoder, bool alone) const
   return std::nullopt;
 }
 
-std::optional<order::part> order::open_part(const cell_part& wish, encoder_id encoder, bool alone) const {
+std::optional<order::part> order::open_part(const cell_part& wish, encoder_id encoder, bool alone,
+                                            bool also_early) const {
   if (auto index = find(wish.segment))
-    if (auto bits = available(*index, encoder, alone) & wish.renditions)
+    if (auto bits = available(*index, encoder, alone, also_early) & wish.renditions)
       return part{*index, bits};
   return std::nullopt;
 }
 
 template <class Accepts>
 std::optional<order::part> order::first_open(std::span<const cell_part> list, encoder_id encoder, bool alone,
-                                             Accepts accepts) const {
+                                             Accepts accepts, bool also_early) const {
   for (const auto& what : list)
-    if (auto found = open_part(what, encoder, alone); found && accepts(*found))
+    if (auto found = open_part(what, encoder, alone, also_early); found && accepts(*found))
       return found;
   return std::nullopt;
 }
 
 std::optional<order::part> order::urgent(encoder_id encoder, bool alone, bool last) const {
-  return first_open(wishes_.urgent, encoder, alone,
-                    [&](const part& x) { return !has_failed(x) && (!last || is_for_last(x)); });
+  return first_open(
+      wishes_.urgent, encoder, alone, [&](const part& x) { return !has_failed(x) && (!last || is_for_last(x)); }, true);
 }
 
 std::optional<order::part> order::left_over(encoder_id encoder, bool alone, std::size_t& theirs) const {
@@ -129,7 +130,7 @@ std::optional<order::part> order::first(encoder_id encoder, bool alone, bool las
 bool order::has_wishes() const {
   auto is_open = [this](const cell_part& one) {
     auto index = find(one.segment);
-    return index && (entries_[*index].open() & one.renditions) != 0;
+    return index && (entries_[*index].open(true) & one.renditions) != 0;
   };
   return std::ranges::any_of(wishes_.urgent, is_open) || std::ranges::any_of(wishes_.later, is_open)
          || std::ranges::any_of(what_.first, is_open);
@@ -209,7 +210,7 @@ void order::wish(viewer_needs what) {
       if (auto index = find(list[i].segment))
         how(entries_[*index], list[i].renditions, i < first);
   };
-  const auto forget = [](entry& x, rendition_bits, bool) { x.urgent = x.sought = x.soon = 0; };
+  const auto forget = [](entry& x, rendition_bits, bool) { x.urgent = x.sought = x.soon = x.early = 0; };
   each(wishes_.urgent, 0, forget);
   each(wishes_.later, 0, forget);
   wishes_ = std::move(what);
@@ -217,6 +218,7 @@ void order::wish(viewer_needs what) {
     x.urgent |= bits;
     x.sought |= sought ? bits : 0;
   });
+  each(wishes_.early, 0, [](entry& x, rendition_bits bits, bool) { x.early |= bits; });
   each(wishes_.later, wishes_.soon, [](entry& x, rendition_bits bits, bool soon) { x.soon |= soon ? bits : 0; });
 }
 
@@ -276,6 +278,11 @@ std::uint32_t order::lost(const part& what, encoder_id encoder) {
 void order::interrupted(const part& what, encoder_id encoder) {
   wait_again(what, encoder);
   entries_[what.index].interrupted = true;
+}
+
+void order::taken_back(const part& what, encoder_id encoder) {
+  wait_again(what, encoder);
+  entries_[what.index].taken_back = true;
 }
 
 std::uint32_t order::crashed(const part& what, encoder_id encoder) {

@@ -50,7 +50,8 @@ public:
   std::optional<part> next(encoder_id encoder, bool alone, bool fresh = false) const;
 
   /// The most urgent of what viewers can't wait for, unless somebody has failed at it: for encoders that are there for
-  /// viewers. `last`: only where somebody has begun or sought to, or what takes no time, as sound does.
+  /// viewers. They alone also make what is `is_early`. `last`: only where somebody has begun or sought to, or what
+  /// takes no time, as sound does.
   std::optional<part> urgent(encoder_id encoder, bool alone, bool last) const;
 
   /// What those leave, when so many of the first ones are to be theirs that also the last of them would do; counts
@@ -87,6 +88,9 @@ public:
   /// The bytes of these are there.
   void arrived(const std::vector<cell_part>& parts);
 
+  /// Whether some of the bytes of this are in chunks that are still on their way.
+  bool is_early(const part& what) const { return (what.renditions & ~entries_[what.index].ready) != 0; }
+
   void started(const part& what, encoder_id encoder);
   void encoded(const part& what);
   void stored(std::uint32_t number);
@@ -99,6 +103,9 @@ public:
 
   /// Waits again, after its encoder was told to leave it for something urgent.
   void interrupted(const part& what, encoder_id encoder);
+
+  /// Waits for its bytes again, which were early and came to nothing. It is not early a second time.
+  void taken_back(const part& what, encoder_id encoder);
 
   /// Waits again, for a fresh encoder, after its encoder's process died of it; answers how often that happened by now.
   std::uint32_t crashed(const part& what, encoder_id encoder);
@@ -113,6 +120,7 @@ public:
   void left(encoder_id encoder);
 
   const source_ref& source() const { return what_.source; }
+  std::uint32_t reading() const { return wishes_.reading; } ///< of what is early
   const media::plan& plan() const { return what_.plan; }
   const media::segment& cell(std::size_t index) const { return what_.cells[index].cell; }
 
@@ -136,26 +144,30 @@ private:
     rendition_bits urgent = 0; ///< to viewers
     rendition_bits sought = 0; ///< of these
     rendition_bits soon = 0;
+    rendition_bits early = 0;  ///< of the urgent ones: would be ready if what is still on its way were there
     std::uint32_t encoded = 0; ///< tasks whose results are not stored
     bool given_back = false;
     bool interrupted = false;
+    bool taken_back = false;
     bool given_up = false;
     encoder_id avoid = 0; ///< failed at it last; 0 is nobody
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
     std::uint32_t crashes = 0;
 
-    /// What can be given out.
-    rendition_bits open() const { return given_up ? 0 : waiting & ready; }
+    /// What can be given out, also when it is early.
+    rendition_bits open(bool also_early = false) const {
+      return given_up ? 0 : waiting & (ready | (also_early && !taken_back ? early : 0));
+    }
   };
 
   void add(const std::vector<cell_order>& cells);
 
-  std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone) const;
+  std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone, bool also_early) const;
   /// The first of a list that this encoder may be given and that `accepts`.
   template <class Accepts>
-  std::optional<part> first_open(std::span<const cell_part> list, encoder_id encoder, bool alone,
-                                 Accepts accepts) const;
+  std::optional<part> first_open(std::span<const cell_part> list, encoder_id encoder, bool alone, Accepts accepts,
+                                 bool also_early = false) const;
   bool has_failed(const part& what) const { return entries_[what.index].failures > 0; }
   bool takes_no_time(const part& what) const { return (what.renditions & decoded_) == 0; }
   /// What also the last free encoder for viewers does.
@@ -164,7 +176,7 @@ private:
   }
   /// What of this cell this encoder may be given, and of that what is urgent to nobody: what is, and was left to
   /// others, does not wait for all the rest of its segment.
-  rendition_bits available(std::size_t index, encoder_id encoder, bool alone) const;
+  rendition_bits available(std::size_t index, encoder_id encoder, bool alone, bool also_early = false) const;
   rendition_bits rest(std::size_t index, encoder_id encoder, bool alone) const;
   std::optional<std::size_t> find(std::uint32_t number) const;
   bool belongs_to_somebody(std::size_t index) const;

@@ -68,6 +68,14 @@ rendition_bits bit_of(const media::plan& plan, const std::string& id) {
   return bits_where(plan, [&](const auto& rendition) { return rendition.id == id; });
 }
 
+media::byte_range bytes_of(const media::segment& cell, media::media_kind kind, std::uint64_t source_size) {
+  constexpr std::uint64_t block = 64 * 1024; // and it reads one ahead
+  const auto& bytes = kind == media::media_kind::video ? cell.video_bytes : cell.audio_bytes;
+  if (bytes.empty())
+    return bytes;
+  return {bytes.begin / block * block, std::min(source_size, (bytes.end / block + 2) * block)};
+}
+
 time_span span_of(const media::plan& plan, const media::segment& cell) {
   auto from = cell.frames > 0 && plan.timescale > 0
                   ? static_cast<double>(cell.start) / static_cast<double>(plan.timescale)

@@ -97,7 +97,7 @@ private:
   void follow_upload();
   void handle_arrival(const arrival& now);
   void become_whole();
-  media::byte_range needed(const media::segment& cell, media::media_kind kind) const;
+  bool is_there(const cell_part& what) const;
   rendition_bits ready_bits(const media::segment& cell) const;
   void note_ready();
   std::vector<time_span> arrived_spans() const;
@@ -178,7 +178,9 @@ private:
   bool whole_ = false;         ///< nothing of the source is still to come
   bool claimed_whole_ = false; ///< the claim is that of a whole video
   bool has_poster_ = false;
-  std::vector<media::byte_range> present_; ///< of the source
+  std::vector<media::byte_range> present_; ///< of the source, in acknowledged chunks
+  std::vector<media::byte_range> there_;   ///< with what has come of those that are on their way
+  std::uint32_t reading_ = 0;              ///< of these; see `arrival`
   bool grows_ = false;                     ///< its beginning can be read
   bool told_ = false;                      ///< what is there of it
   bool looking_ = false;
@@ -197,6 +199,7 @@ private:
     clock::time_point due{}; ///< the viewer has played what it has by then
     bool can_wait = false;   ///< that was not soon when they were ranked
     bool asks_ahead = false; ///< it was more than a player's buffer away then
+    bool is_there = false;   ///< its bytes were, also in chunks that were on their way
   };
 
   /// What a viewer has asked for, one segment after the other.

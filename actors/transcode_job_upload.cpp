@@ -12,8 +12,17 @@ namespace vp {
 
 namespace {
 
-/// An encoder's reads are whole blocks of this size, and it reads one ahead.
-constexpr std::uint64_t block_size = 64 * 1024;
+/// Puts ranges in order, with gaps between.
+void join(std::vector<media::byte_range>& ranges) {
+  std::ranges::sort(ranges, {}, &media::byte_range::begin);
+  std::vector<media::byte_range> joined;
+  for (const auto& range : ranges)
+    if (!joined.empty() && range.begin <= joined.back().end)
+      joined.back().end = std::max(joined.back().end, range.end);
+    else
+      joined.push_back(range);
+  ranges = std::move(joined);
+}
 
 /// `present`: in order, with gaps between.
 bool covers(const std::vector<media::byte_range>& present, const media::byte_range& wanted) {
@@ -33,15 +42,28 @@ void transcode_job_state::follow_upload() {
 void transcode_job_state::handle_arrival(const arrival& now) {
   if (stage_ == stage::ending || whole_)
     return;
+  changed_ = changed_ || present_ != now.present;
   present_ = now.present;
+  there_ = now.present;
+  there_.insert(there_.end(), now.arriving.begin(), now.arriving.end());
+  join(there_);
+  const auto is_another = std::exchange(reading_, now.reading) != now.reading;
   grows_ = now.grows;
   told_ = true;
   moved_ = self_->clock().now();
-  changed_ = true;
   if (now.whole)
     become_whole();
   note_ready();
+  if (is_another
+      || std::ranges::any_of(wishes_, [this](const auto& one) { return one.is_there != is_there(one.what); }))
+    rank_wishes();
   look_if_due();
+}
+
+/// Whether what a viewer waits for can be made, if need be of chunks that are still on their way.
+bool transcode_job_state::is_there(const cell_part& what) const {
+  const auto& work = cells_.at(what.segment);
+  return (work.ready & what.renditions) != 0 || covers(there_, bytes_of(work.cell, kind_of(what), source_.size));
 }
 
 /// From here on the job is one like any other.
@@ -64,20 +86,12 @@ void transcode_job_state::become_whole() {
                              config_.owner, config_.url, config_.claim_lifetime);
 }
 
-/// What of the source it takes to encode this kind of a cell.
-media::byte_range transcode_job_state::needed(const media::segment& cell, media::media_kind kind) const {
-  const auto& bytes = kind == media::media_kind::video ? cell.video_bytes : cell.audio_bytes;
-  if (bytes.empty())
-    return bytes;
-  return {bytes.begin / block_size * block_size, std::min(source_.size, (bytes.end / block_size + 2) * block_size)};
-}
-
 rendition_bits transcode_job_state::ready_bits(const media::segment& cell) const {
   if (whole_ || plan_.grows()) // which ends before what is not there
     return ~rendition_bits{0};
   rendition_bits bits = 0;
   for (const auto kind : {media::media_kind::video, media::media_kind::audio})
-    if (covers(present_, needed(cell, kind)))
+    if (covers(present_, bytes_of(cell, kind, source_.size)))
       bits |= renditions_of(plan_, kind);
   return bits;
 }

@@ -147,6 +147,7 @@ void transcode_job_state::rank_wishes() {
     const auto turn = asked[{one.viewer, kind}]++;
     one.can_wait = one.due > now + a_little_later;
     one.asks_ahead = one.due > now + most_buffered;
+    one.is_there = is_there(one.what);
     const auto is_first_seek = one.due <= one.since && sought.insert({one.viewer, kind}).second;
     places.push_back({!is_first_seek && (one.can_wait || turn >= urgent_at_once),
                       turn >= urgent_at_once || one.asks_ahead, !is_first_seek, turn, kind == media::media_kind::video,
@@ -156,6 +157,7 @@ void transcode_job_state::rank_wishes() {
     return std::tuple{x.later, x.later && x.much_later, x.plays_on, x.turn, x.is_video, x.wish->due};
   });
   viewer_needs needs;
+  needs.reading = reading_;
   std::vector<media::byte_range> bytes;
   std::set<std::pair<std::uint32_t, rendition_bits>> seen; // several players want the same
   for (const auto& place : places) {
@@ -165,8 +167,12 @@ void transcode_job_state::rank_wishes() {
     (place.later ? needs.later : needs.urgent).push_back(what);
     needs.sought += place.plays_on ? 0 : 1;
     needs.soon += place.later && !place.much_later ? 1 : 0;
-    if (const auto& work = cells_.at(what.segment); (work.ready & what.renditions) == 0)
-      bytes.push_back(needed(work.cell, kind_of(what)));
+    const auto& work = cells_.at(what.segment);
+    if ((work.ready & what.renditions) != 0)
+      continue;
+    bytes.push_back(bytes_of(work.cell, kind_of(what), source_.size));
+    if (place.wish->is_there && !place.later)
+      needs.early.push_back(what);
   }
   self_->send(dispatcher_, want_atom_v, config_.video_hash, std::move(needs));
   if (!whole_)

@@ -3,6 +3,7 @@
 #include "actors/error.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 namespace vp {
@@ -43,6 +44,9 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
   auto& video = config_.video;
   layout_ = chunk_layout{video.file_size, video.total_chunks};
   chunk_size_ = video.total_chunks == 1 ? video.file_size : video.chunk_size;
+  // Not the number of an earlier session's.
+  const auto now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now().time_since_epoch()).count();
+  reading_ = 1 + static_cast<std::uint32_t>(now_ms % (1 << 30));
   know_chunks(config_.chunks);
   finder_ = media::index_finder{video.file_size};
   open_source();
@@ -362,7 +366,10 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
   for (auto& promise : gone.ends)
     promise.deliver(to_caf(reason));
   holders_.erase(gone.index);
-  tell_aborted(gone);
+  if (!gone.spool && gone.position > 0) {
+    ++reading_;
+    tell_watchers(news::chunk);
+  }
   release(gone.index);
 }
 

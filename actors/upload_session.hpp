@@ -84,6 +84,7 @@ private:
   using receipt_promise = caf::typed_response_promise<chunk_receipt>;
   using ticket_promise = caf::typed_response_promise<chunk_ticket>;
   using finalize_promise = caf::typed_response_promise<video>;
+  using await_promise = caf::typed_response_promise<media::byte_range, std::uint32_t>;
 
   /// Who holds the right to write an index.
   struct writer {
@@ -105,7 +106,7 @@ private:
     std::uint64_t offset = 0;
     std::uint64_t length = 0;
     bool acknowledged = false; ///< nothing less will do
-    caf::typed_response_promise<media::byte_range> answer;
+    await_promise answer;
     time_point since{};
   };
 
@@ -145,12 +146,11 @@ private:
   std::uint64_t there_of(std::size_t index, bool acknowledged) const;
   std::optional<media::byte_range> there_around(std::uint64_t offset, std::uint64_t length, bool acknowledged) const;
   bool is_acknowledged(const media::byte_range& what) const;
-  caf::result<media::byte_range> await(std::uint64_t offset, std::uint64_t length, bool acknowledged);
+  caf::result<media::byte_range, std::uint32_t> await(std::uint64_t offset, std::uint64_t length, bool acknowledged);
   void watch(const arrival_listener& listener);
   void tell_arrival();
   void tell_readers();
   void tell_watchers(news what);
-  void tell_aborted(const writer& gone);
   void look_elsewhere();
   void learn_arrival();
   void look_for_head();
@@ -176,6 +176,7 @@ private:
   std::unordered_set<std::uint32_t> locks_; ///< the indexes that are locked here, or are to be
   std::deque<reader> readers_;
   std::vector<arrival_listener> watchers_;
+  std::uint32_t reading_ = 1;             ///< see `arrival`
   std::vector<media::byte_range> wanted_; ///< by viewers
   media::index_finder finder_{0};
   std::optional<bool> grows_; ///< see `arrival`

@@ -49,9 +49,9 @@ std::optional<media::byte_range> upload_session_state::there_around(std::uint64_
   const auto is_full = [&](std::size_t index) {
     return index < present_.size() && there_until(index) == std::min(size, (index + 1) * chunk_size_);
   };
-  const auto end = offset + std::max<std::uint64_t>(length, 1);
-  auto first = static_cast<std::size_t>(offset / chunk_size_);
-  auto last = static_cast<std::size_t>((end - 1) / chunk_size_);
+  const auto end = std::min(size, offset + length);
+  auto last = static_cast<std::size_t>((std::max<std::uint64_t>(end, 1) - 1) / chunk_size_);
+  auto first = std::min(last, static_cast<std::size_t>(offset / chunk_size_));
   for (auto index = first; index <= last; ++index)
     if (there_until(index) < std::min(end, (index + 1) * chunk_size_))
       return std::nullopt;
@@ -68,6 +68,7 @@ bool upload_session_state::is_acknowledged(const media::byte_range& what) const 
 
 arrival upload_session_state::arrived() const {
   arrival now;
+  now.reading = reading_;
   now.whole = is_whole();
   now.grows = grows_.value_or(false);
   const auto size = config_.video.file_size;
@@ -93,13 +94,13 @@ arrival upload_session_state::arrived() const {
   return now;
 }
 
-caf::result<media::byte_range> upload_session_state::await(std::uint64_t offset, std::uint64_t length,
-                                                           bool acknowledged) {
+caf::result<media::byte_range, std::uint32_t> upload_session_state::await(std::uint64_t offset, std::uint64_t length,
+                                                                          bool acknowledged) {
   if (offset > config_.video.file_size || length > config_.video.file_size - offset)
     return to_caf(errc::invalid_request, "the file has no such bytes");
   if (auto there = there_around(offset, length, acknowledged))
-    return *there;
-  auto promise = self_->make_response_promise<media::byte_range>();
+    return {*there, reading_};
+  auto promise = self_->make_response_promise<media::byte_range, std::uint32_t>();
   readers_.push_back({offset, length, acknowledged, promise, now()});
   look_elsewhere();
   return promise;
@@ -123,17 +124,9 @@ void upload_session_state::tell_readers() {
   std::erase_if(readers_, [this](reader& one) {
     auto there = there_around(one.offset, one.length, one.acknowledged);
     if (there)
-      one.answer.deliver(*there);
+      one.answer.deliver(*there, reading_);
     return there.has_value();
   });
-}
-
-/// Who has been told of these bytes, or has read them.
-void upload_session_state::tell_aborted(const writer& gone) {
-  if (gone.spool || gone.position == 0)
-    return;
-  for (auto& listener : watchers_)
-    self_->send(listener, abort_atom_v);
 }
 
 /// Not of each chunk: there may be a hundred thousand, and as many gaps between them. But a chunk does not wait because

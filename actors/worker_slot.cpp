@@ -2,6 +2,7 @@
 
 #include "actors/error.hpp"
 #include "actors/time_to_read.hpp"
+#include "actors/timeline.hpp"
 
 #include <caf/binary_deserializer.hpp>
 #include <spdlog/spdlog.h>
@@ -30,6 +31,23 @@ caf::error without_speech(const caf::error& why) {
     return {why.code(), why.category()};
   auto told = from_caf(why);
   return to_caf(told.code, sentence(std::move(told.text)));
+}
+
+/// What of its source it takes to make this.
+media::byte_range needed_for(const segment_task& task) {
+  const auto has = [&](media::media_kind kind) {
+    return std::ranges::any_of(task.plan.renditions, [&](const auto& x) {
+      return x.kind == kind && std::ranges::find(task.renditions, x.id) != task.renditions.end();
+    });
+  };
+  const auto of = [&](media::media_kind kind) {
+    return has(kind) ? bytes_of(task.cell, kind, task.source.size) : media::byte_range{};
+  };
+  const auto pictures = of(media::media_kind::video);
+  const auto sound = of(media::media_kind::audio);
+  if (pictures.empty() || sound.empty())
+    return pictures.empty() ? sound : pictures;
+  return {std::min(pictures.begin, sound.begin), std::max(pictures.end, sound.end)};
 }
 
 /// What the bytes say is the answer.
@@ -75,7 +93,11 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
       [this](analyze_atom what, analyze_task& wanted) { return begin<media::analysis>(what, wanted); },
       [this](encode_atom what, segment_task& wanted) { return begin<segment_result>(what, wanted); },
       [this](cancel_atom, const std::string& video_hash) {
-        if (task_ && task_->source.video_hash == video_hash)
+        if (!task_ || task_->source.video_hash != video_hash)
+          return;
+        if (task_->is_held)
+          fail(task_->id, to_caf(errc::cancelled, "cancelled"));
+        else
           self_->send(worker_, cancel_atom_v, task_->id);
       },
       [this](renew_atom) { self_->send(worker_, renew_atom_v); },
@@ -94,6 +116,10 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
     return to_caf(errc::overloaded, "the worker has a task");
   auto answer = self_->make_response_promise();
   task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}, {}};
+  if constexpr (std::is_same_v<R, segment_result>)
+    task_->needed = needed_for(wanted);
+  // What it keeps of one reading is not true of another.
+  wanted.source.version += std::uint64_t{wanted.source.reading} << 32U;
   wanted.source.path.clear(); // nobody's business there
   const auto limit =
       task_->is_analysis ? config_.task_limits.analyze + time_to_read(wanted.source) : config_.task_limits.segment;
@@ -127,33 +153,41 @@ caf::timespan worker_slot_state::patience() {
   return std::max(caf::timespan::zero(), caf::timespan{*task_->waits_until - now});
 }
 
-/// What is not there yet would read as zeros.
-void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer) {
-  const auto limit = patience();
-  auto failed = [answer, is_analysis = task_->is_analysis](caf::error& problem) mutable {
-    if (is_analysis && problem == caf::sec::request_timeout)
-      answer.deliver(to_caf(errc::not_arrived, "what it takes to plan this video has not arrived yet"));
-    else
-      answer.deliver(std::move(problem));
-  };
+template <class Then, class Failed>
+void worker_slot_state::ask_session(media::byte_range wanted, bool acknowledged, caf::timespan limit, Then then,
+                                    Failed failed) {
   self_->request(config_.sessions, limit, session_atom_v, task_->source.video_hash)
       .then(
-          [this, id, wanted, answer, failed, limit,
-           is_analysis = task_->is_analysis](const upload_session_actor& session) {
-            // A plan must be of what stays; whoever encodes is told when something does not.
-            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size(), is_analysis)
-                .then(
-                    [this, id, wanted, answer](const media::byte_range& present) mutable {
-                      if (!task_ || task_->id != id) {
-                        answer.deliver(to_caf(errc::stale, "this task has ended"));
-                        return;
-                      }
-                      task_->present = present;
-                      read_file(task_->source.path, wanted, answer);
-                    },
-                    failed);
+          [=, this](const upload_session_actor& session) {
+            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size(), acknowledged).then(then, failed);
           },
           failed);
+}
+
+/// What is not there yet would read as zeros. A plan must be of what stays, and so must all that a segment is not known
+/// to be made of.
+void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer) {
+  const auto early =
+      task_->source.reading != 0 && task_->needed.begin <= wanted.begin && wanted.end <= task_->needed.end;
+  ask_session(
+      wanted, !early, patience(),
+      [=, this](const media::byte_range& present, std::uint32_t reading) mutable {
+        if (!task_ || task_->id != id)
+          answer.deliver(to_caf(errc::stale, "this task has ended"));
+        else if (early && reading != task_->source.reading)
+          answer.deliver(to_caf(errc::stale, "what was there of the source may come otherwise"));
+        else {
+          if (!early)
+            task_->present = present;
+          read_file(task_->source.path, wanted, answer);
+        }
+      },
+      [answer, is_analysis = task_->is_analysis](caf::error& problem) mutable {
+        if (is_analysis && problem == caf::sec::request_timeout)
+          answer.deliver(to_caf(errc::not_arrived, "what it takes to plan this video has not arrived yet"));
+        else
+          answer.deliver(std::move(problem));
+      });
 }
 
 /// Not delegated: who gets an answer knows who sent it, and the reader opens any file.
@@ -184,6 +218,29 @@ std::optional<worker_slot_state::task> worker_slot_state::take(std::uint64_t id)
 }
 
 void worker_slot_state::finish(std::uint64_t id) {
+  if (!task_ || task_->id != id)
+    return;
+  if (task_->source.reading == 0)
+    hand_over(id);
+  else
+    hold(id);
+}
+
+/// Until all that the result was made of is acknowledged.
+void worker_slot_state::hold(std::uint64_t id) {
+  task_->is_held = true;
+  ask_session(
+      task_->needed, true, config_.acknowledgement,
+      [=, this](const media::byte_range&, std::uint32_t reading) {
+        if (task_ && task_->id == id && reading != task_->source.reading)
+          fail(id, to_caf(errc::stale, "what it was made of has not become the source"));
+        else
+          hand_over(id);
+      },
+      [=, this](const caf::error&) { fail(id, to_caf(errc::not_arrived, "what it was made of is not acknowledged")); });
+}
+
+void worker_slot_state::hand_over(std::uint64_t id) {
   auto done = take(id);
   if (!done)
     return;

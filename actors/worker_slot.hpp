@@ -27,6 +27,8 @@ struct worker_slot_config {
   caf::timespan analysis_patience = std::chrono::seconds(10);
   /// Bytes of a result. A segment's worth of all renditions is a few MiB.
   std::size_t max_result = std::size_t{128} << 20U;
+  /// How long a result may wait for the bytes that it was made of to be acknowledged.
+  caf::timespan acknowledgement = std::chrono::seconds(5);
   caf::timespan drain_timeout = std::chrono::seconds(5);
   /// How long a worker that has just joined may be silent.
   caf::timespan probe_timeout = std::chrono::seconds(10);
@@ -62,6 +64,8 @@ private:
     caf::response_promise answer;
     std::vector<char> result;                                  ///< as far as it has come
     media::byte_range present{};                               ///< of a source that arrives: what is known to be there
+    media::byte_range needed{};                                ///< of this it may read what is not acknowledged
+    bool is_held = false;                                      ///< its worker has done it
     std::optional<caf::actor_clock::time_point> waits_until{}; ///< an analysis, from its first wait on
   };
 
@@ -70,10 +74,14 @@ private:
 
   caf::result<bytes> read(std::uint64_t id, std::uint64_t offset, std::uint32_t length);
   void await(std::uint64_t id, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
+  template <class Then, class Failed>
+  void ask_session(media::byte_range wanted, bool acknowledged, caf::timespan limit, Then then, Failed failed);
   caf::timespan patience();
   void read_file(const std::string& path, media::byte_range wanted, caf::typed_response_promise<bytes> answer);
   caf::result<void> append(std::uint64_t id, const bytes& piece);
   void finish(std::uint64_t id);
+  void hold(std::uint64_t id);
+  void hand_over(std::uint64_t id);
   void fail(std::uint64_t id, const caf::error& why);
   void expire(std::uint64_t id);
   void probe();

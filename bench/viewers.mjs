@@ -75,7 +75,7 @@ class Client {
 
 const wasAborted = (problem) => problem.name === 'AbortError' || problem.code === 'ECONNRESET';
 
-/** Seeks until `end`; resolves to how long each seek took, in ms. */
+/** Seeks until `end`; resolves to `[{at, took}]`: when each seek was, and how long it took, in ms. */
 async function script(client, playlist, rendition, end) {
   const lists = [await client.list(playlist, 'audio'), await client.list(playlist, rendition)];
   const took = [];
@@ -97,7 +97,7 @@ async function script(client, playlist, rendition, end) {
       if (!wasAborted(problem)) throw problem;
     });
     await next;
-    took.push(Math.max(...first));
+    took.push({ at: begun, took: Math.max(...first) });
     control.abort();
     await loaded;
   }
@@ -127,7 +127,7 @@ async function player(t, server, address, soonest, end) {
         const shown = new Promise((resolve) => (video.onseeked = () => resolve(Date.now() - begun)));
         video.currentTime = Math.random() * (video.duration - 10);
         const later = new Promise((resolve) => setTimeout(() => resolve(period), period));
-        took.push(await Promise.race([shown, later]));
+        took.push({ at: begun, took: await Promise.race([shown, later]) });
         await later;
       }
       return { took, errors };
@@ -161,7 +161,8 @@ async function measure(t, name, source, { span, toTheEnd }) {
   const hash = video.video_hash;
   const playlist = new URL(video.hls_url, server.url);
 
-  const end = Date.now() + span;
+  const start = Date.now();
+  const end = start + span;
   const clients = Array.from({ length: viewers - 1 }, (_, i) => new Client(i + 2));
   const soonest = video.progress.renditions.find(({ copied }) => copied)?.name ?? null;
   const real = player(t, server, video.hls_url, soonest, end);
@@ -175,8 +176,11 @@ async function measure(t, name, source, { span, toTheEnd }) {
   const now = await server.video(hash);
   const decoded = await server.metric('vidpipeline_frames_decoded_total');
   let kept = true;
-  const row = (who, values) => {
+  const beyond = [];
+  const row = (who, seeks) => {
+    const values = seeks.map(({ took }) => took);
     const late = quantile(values, PART);
+    for (const { at, took } of seeks) if (took > limit) beyond.push(`${seconds(took)} (at ${Math.round((at - start) / 1000)})`);
     kept &&= late <= limit;
     console.log(`| ${name} | ${who} | ${values.length} | ${seconds(quantile(values, 0.5))} | ${seconds(late)} `
       + `| ${seconds(Math.max(...values))} | ${seconds(limit)} |`);
@@ -185,6 +189,7 @@ async function measure(t, name, source, { span, toTheEnd }) {
   if (scripted.length > 0) row(`${viewers - 1} scripts`, scripted);
   row('player, to the picture', shown);
   console.log(`\n${refused} requests of scripts were refused for a while; the player told ${errors.length} errors ${errors.join(' ')}`);
+  if (beyond.length > 0) console.log(`beyond the limit: ${beyond.join(', ')}`);
   if (scans) console.log(`the scan got ${await scanned} fragments and was refused ${scanner.refused} times`);
   if (now.status !== 'completed')
     console.log(`${ready(now)} fragments were there by then, ${decoded} frames had been decoded`);

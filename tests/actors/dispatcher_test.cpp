@@ -447,6 +447,32 @@ TEST_CASE_METHOD(dispatcher_fixture, "while somebody watches, one encoder is kep
   CHECK(busy() == 2);
 }
 
+TEST_CASE_METHOD(dispatcher_fixture, "what comes to nothing of a source that is on its way is nobody's failure",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto viewers = add_on_demand();
+  viewers.script->fault = [](const std::string&, std::uint32_t) { return error{errc::broken_media, "spoiled"}; };
+  auto what = test::make_order(video_a, 3);
+  for (auto& cell : what.cells)
+    cell.ready = 0;
+  auto order = open(what);
+  tell(dispatcher, want_atom_v, video_a, viewer_needs{{{1, 0b001}}, {}, 1, 0, {{1, 0b001}}, 7});
+  advance(5s);
+  CHECK(viewers.script->segments == begun{{video_a, 1}});
+  CHECK(viewers.script->readings == std::vector<std::uint32_t>{7});
+  viewers.script->fault = nullptr;
+  tell(dispatcher, ready_atom_v, video_a, std::vector<cell_part>{{1, 0b001}});
+  advance(5s);
+  CHECK(viewers.script->readings == std::vector<std::uint32_t>{7, 0});
+  CHECK(order.fragments() == 1);
+  CHECK(ordinary.script->segments.empty());
+  const auto status = ask<dispatcher_status>(dispatcher, status_atom_v);
+  REQUIRE(status);
+  for (const auto& encoder : status->encoders)
+    CHECK(encoder.failures == 0);
+}
+
 TEST_CASE_METHOD(dispatcher_fixture, "encoders for viewers do what these can't wait for, and nothing else",
                  "[dispatcher]") {
   start();

@@ -9,6 +9,7 @@
 #include <catch2/catch.hpp>
 
 #include <string>
+#include <tuple>
 #include <type_traits>
 #include <utility>
 
@@ -81,6 +82,22 @@ struct actor_fixture {
         response_.receive([&] { answer = result<void>{}; }, on_error);
       else
         response_.receive([&](R& value) { answer = std::move(value); }, on_error);
+      return answer;
+    }
+
+    /// The same, of an answer of several values.
+    template <class R, class... Rs>
+      requires(sizeof...(Rs) > 0)
+    result<std::tuple<R, Rs...>> get() {
+      fixture_.run();
+      if (!fixture_.self->has_next_message())
+        FAIL("no answer");
+      result<std::tuple<R, Rs...>> answer = fail(errc::internal, "unreachable");
+      response_.receive(
+          [&](R& first, Rs&... more) {
+            answer = std::tuple{std::move(first), std::move(more)...};
+          },
+          [&](caf::error& problem) { answer = tl::unexpected(from_caf(problem)); });
       return answer;
     }
 

@@ -42,7 +42,6 @@ transcode_job_actor::behavior_type scripted_job(transcode_job_actor::pointer sel
       [](tick_atom) {},
       [](begin_atom, const std::vector<cell_part>&) {},
       [](arrive_atom, const arrival&) {},
-      [](abort_atom) {},
       [](wish_atom, const fragment_wish& what) -> caf::result<std::uint64_t> { return what.segment; },
       [](await_atom, const std::string&, std::uint64_t) -> caf::result<void> { return caf::unit; },
       [](abort_atom, const std::string&, std::uint64_t) {},

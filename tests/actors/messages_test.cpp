@@ -99,7 +99,7 @@ media::byte_range sample() {
 
 template <>
 arrival sample() {
-  return {{sample<media::byte_range>(), {1, 2}}, true, true, {{3, 4}}};
+  return {{sample<media::byte_range>(), {1, 2}}, true, true, {{3, 4}}, 5};
 }
 
 template <>
@@ -167,7 +167,7 @@ claimed_job sample() {
 
 template <>
 source_ref sample() {
-  return {test::hash_of('f'), "/a/path", 12345, 7, media::arrival::arriving};
+  return {test::hash_of('f'), "/a/path", 12345, 7, media::arrival::arriving, 8};
 }
 
 template <>
@@ -207,7 +207,7 @@ cell_part sample() {
 
 template <>
 viewer_needs sample() {
-  return {{sample<cell_part>()}, {{4, 0b001}}, 1, 2};
+  return {{sample<cell_part>()}, {{4, 0b001}}, 1, 2, {{5, 0b010}}, 3};
 }
 
 template <>

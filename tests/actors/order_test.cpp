@@ -272,6 +272,28 @@ TEST_CASE("only what has arrived is given out", "[order]") {
   CHECK(x.next(anna, true) == order::part{2, 0b100});
 }
 
+TEST_CASE("what is still on its way is given to encoders for viewers, and once", "[order]") {
+  auto what = test::make_order(test::hash_of('a'), 3);
+  for (auto& cell : what.cells)
+    cell.ready = 0;
+  order x{what};
+  x.wish({{{1, 0b001}, {2, 0b001}}, {}, 2, 0, {{1, 0b001}}, 7});
+  CHECK(x.reading() == 7);
+  CHECK(x.has_wishes());
+  CHECK_FALSE(x.next(anna, true));
+  std::size_t theirs = 0;
+  CHECK_FALSE(x.left_over(anna, true, theirs));
+  const order::part early{1, 0b001};
+  REQUIRE(x.urgent(anna, true, false) == early);
+  CHECK(x.is_early(early));
+  x.started(early, anna);
+  x.taken_back(early, anna);
+  CHECK_FALSE(x.urgent(anna, true, false));
+  x.arrived({{1, 0b111}});
+  REQUIRE(x.urgent(anna, true, false) == early);
+  CHECK_FALSE(x.is_early(early));
+}
+
 TEST_CASE("audio leaves the decoder of pictures where it stands", "[order]") {
   order x{test::make_order(test::hash_of('a'), 9)};
   x.started(all(0), anna);

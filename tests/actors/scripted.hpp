@@ -107,7 +107,7 @@ struct encoder_script {
   };
 
   std::vector<std::pair<std::string, std::uint32_t>> segments; ///< as they were begun
-  std::vector<std::uint64_t> versions;                         ///< of their sources
+  std::vector<std::uint32_t> readings;                         ///< of their sources
   std::uint32_t analyses = 0;
   std::uint32_t seeks = 0;    ///< segments that did not begin where the one before ended
   std::uint32_t cancels = 0;  ///< that ended something
@@ -170,7 +170,7 @@ scripted_encoder(scripted_encoder_actor::stateful_pointer<scripted_encoder_state
         }
         auto number = task.cell.number;
         x.script->segments.emplace_back(task.source.video_hash, number);
-        x.script->versions.push_back(task.source.version);
+        x.script->readings.push_back(task.source.reading);
         x.script->seeks += x.video_hash == task.source.video_hash && x.next == number ? 0 : 1;
         x.video_hash = task.source.video_hash;
         x.next = number + 1;
@@ -257,8 +257,8 @@ inline upload_session_actor::behavior_type scripted_session(upload_session_actor
       [](abort_atom, std::uint64_t) {},
       [](missing_atom) { return std::vector<std::uint32_t>{}; },
       [](finalize_atom) -> caf::result<video> { return video{}; },
-      [](await_atom, std::uint64_t, std::uint64_t, bool) -> caf::result<media::byte_range> {
-        return media::byte_range{};
+      [](await_atom, std::uint64_t, std::uint64_t, bool) -> caf::result<media::byte_range, std::uint32_t> {
+        return {media::byte_range{}, 1U};
       },
       [self, log](watch_atom, const arrival_listener& listener) { self->send(listener, arrive_atom_v, log->there); },
       [log](want_atom, const std::vector<media::byte_range>& ranges) { log->wanted = ranges; },

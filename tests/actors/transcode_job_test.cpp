@@ -592,7 +592,7 @@ struct arriving_fixture : job_fixture {
     REQUIRE(look().progress.segments_total == 6);
   }
 
-  void arrives(std::uint64_t until) { tell(job, arrive_atom_v, arrival{{{0, until}}, false, false, {}}); }
+  void arrives(std::uint64_t until) { tell(job, arrive_atom_v, arrival{{{0, until}}, false, false, {}, 1}); }
 
   auto wish(std::uint32_t segment, const std::string& viewer) {
     return ask<std::uint64_t>(job, wish_atom_v, fragment_wish{config.video_hash, "360p-0000cafe", segment, viewer});
@@ -611,57 +611,28 @@ TEST_CASE_METHOD(arriving_fixture, "what has arrived is encoded, and no more", "
   CHECK(look().status == video_status::uploading);
 }
 
-TEST_CASE_METHOD(arriving_fixture, "what chunks on their way bring is encoded, and kept when they are whole",
+TEST_CASE_METHOD(arriving_fixture, "what a viewer waits for is made of chunks that are still on their way",
                  "[transcode_job]") {
+  auto viewers = std::make_shared<test::encoder_script>();
+  tell(dispatcher, register_atom_v, encoder_actor{spawn(test::scripted_encoder, viewers)},
+       encoder_info{"node", 2, "run", true});
   begin_and_analyze();
-  // Not even the first segment's bytes are all acknowledged, and only so many are encoded before that.
-  tell(job, arrive_atom_v, arrival{{{0, piece}}, false, false, {{piece, 5 * piece}}});
-  advance(20s);
-  CHECK(encoded() == std::set<std::uint32_t>{0, 1});
-  CHECK(look().progress.segments_done == 0);
-
-  const auto version = encoder->versions.back();
-  SECTION("at once") {
-    arrives(5 * piece);
-    advance(1s);
-    CHECK(look().progress.segments_done >= 1);
-    advance(20s);
-    CHECK(encoded() == std::set<std::uint32_t>{0, 1, 2, 3});
-    CHECK(encoder->segments.size() == 6); // none twice; the first one's pictures and sound come apart from the rest
-    CHECK(encoder->versions.back() == version);
-  }
-  SECTION("or made anew, where they are aborted") {
-    encoder->segments.clear();
-    tell(job, abort_atom_v);
-    arrives(5 * piece);
-    advance(20s);
-    CHECK(encoded() == std::set<std::uint32_t>{0, 1, 2, 3});
-    CHECK(encoder->versions.back() != version);
-  }
-  CHECK(look().progress.segments_done == 3); // the other one has the poster, which is for the end
-}
-
-TEST_CASE_METHOD(arriving_fixture, "bytes that may be taken back are no ground for a verdict", "[transcode_job]") {
-  encoder->fault = [this](const std::string&, std::uint32_t) -> std::optional<error> {
-    const auto spoiled = encoder->versions.back() == encoder->versions.front();
-    return spoiled ? std::optional{error{errc::broken_media, "spoiled"}} : std::nullopt;
+  const auto come = [this](std::uint64_t until, std::uint32_t reading) {
+    tell(job, arrive_atom_v, arrival{{}, false, false, {{0, until}}, reading});
   };
-  begin_and_analyze();
-  tell(job, arrive_atom_v, arrival{{}, false, false, {{0, 2 * piece}}});
-  advance(20s);
-  CHECK(outcomes.empty());
-  SECTION("where they are") {
-    tell(job, abort_atom_v);
-    arrives(2 * piece);
-    advance(20s);
-    CHECK(outcomes.empty());
-    CHECK(look().progress.renditions.front().done == 1);
-  }
-  SECTION("until they are acknowledged") {
-    arrives(2 * piece);
-    advance(20s);
-    CHECK(only_end() == job_end::not_yet);
-  }
+  come(piece, 7);
+  REQUIRE(wish(2, "me"));
+  advance(5s);
+  CHECK(viewers->segments.empty());
+  come(4 * piece, 7);
+  CHECK(viewers->readings == std::vector<std::uint32_t>{7});
+  CHECK(viewers->segments.back().second == 2);
+  come(4 * piece, 8); // of another chunk the upload goes on otherwise
+  REQUIRE(wish(1, "me"));
+  advance(5s);
+  CHECK(viewers->readings == std::vector<std::uint32_t>{7, 8});
+  CHECK(viewers->segments.back().second == 1);
+  CHECK(encoded().empty()); // the others wait until it is certain
 }
 
 TEST_CASE_METHOD(arriving_fixture, "that a video can be watched is told at once", "[transcode_job]") {
@@ -684,7 +655,7 @@ TEST_CASE_METHOD(arriving_fixture, "the bytes that viewers wait for are asked fo
   CHECK(session->wanted[0].end >= 5 * piece);
   SECTION("until they are there") {
     auto waiting = request(job, await_atom_v, config.video_hash, *id);
-    tell(job, arrive_atom_v, arrival{{{4 * piece, 6 * piece}}, false, false, {}});
+    tell(job, arrive_atom_v, arrival{{{4 * piece, 6 * piece}}, false, false, {}, 1});
     advance(2s);
     CHECK(waiting.get<void>());
     CHECK(session->wanted.empty());
@@ -847,7 +818,7 @@ struct growing_fixture : arriving_fixture {
   }
 
   void arrives(std::uint64_t until, bool whole = false) {
-    tell(job, arrive_atom_v, arrival{{{0, until}}, whole, true, {}});
+    tell(job, arrive_atom_v, arrival{{{0, until}}, whole, true, {}, 1});
   }
 
   void finish_upload() {
@@ -937,7 +908,7 @@ TEST_CASE_METHOD(growing_fixture, "a video that grows goes on where a killed ser
   advance(31s); // the claim expires
   encoder->segments.clear();
   SECTION("while it arrives") {
-    session->there = {{{0, 5 * piece}}, false, true, {}};
+    session->there = {{{0, 5 * piece}}, false, true, {}, 1};
     watch_progress();
     start();
     advance(10s);

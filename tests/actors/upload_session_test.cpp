@@ -30,16 +30,8 @@ job_queue_actor::behavior_type logging_queue(job_queue_actor::pointer, std::shar
   };
 }
 
-struct arrival_log {
-  std::vector<arrival> told;
-  int aborted = 0;
-};
-
-arrival_listener::behavior_type follower(arrival_listener::pointer, std::shared_ptr<arrival_log> log) {
-  return {
-      [log](arrive_atom, const arrival& now) { log->told.push_back(now); },
-      [log](abort_atom) { ++log->aborted; },
-  };
+arrival_listener::behavior_type arrival_log(arrival_listener::pointer, std::shared_ptr<std::vector<arrival>> log) {
+  return {[log](arrive_atom, const arrival& now) { log->push_back(now); }};
 }
 
 /// An upload of 25 bytes in 3 chunks, with a tap before the catalog.
@@ -87,13 +79,16 @@ struct session_fixture : test::storage_fixture {
     return end(ticket->id);
   }
 
-  std::shared_ptr<arrival_log> followed = std::make_shared<arrival_log>();
-
-  const std::vector<arrival>* follow() {
-    tell(session, watch_atom_v, arrival_listener{spawn(follower, followed)});
+  /// What is told of the upload from here on; `reading` is that of the beginning.
+  std::shared_ptr<std::vector<arrival>> follow() {
+    auto told = std::make_shared<std::vector<arrival>>();
+    tell(session, watch_atom_v, arrival_listener{spawn(arrival_log, told)});
     run();
-    return &followed->told;
+    REQUIRE(told->size() == 1);
+    reading = told->front().reading;
+    return told;
   }
+  std::uint32_t reading = 0;
 
   std::string chunk(std::uint32_t index) const { return text.substr(index * 10, 10); }
   std::vector<std::uint32_t> missing() { return *ask<std::vector<std::uint32_t>>(session, missing_atom_v); }
@@ -357,15 +352,15 @@ TEST_CASE_METHOD(session_fixture, "who follows an upload is told of what arrives
                  "[upload_session]") {
   begin_upload(10);
   const auto told = follow();
-  CHECK(*told == std::vector<arrival>{{{}, false, false, {}}});
+  CHECK(told->back() == arrival{{}, false, false, {}, reading});
   REQUIRE(put(0, chunk(0)));
   REQUIRE(told->size() == 3); // that it comes, and that it is there
-  CHECK(told->back() == arrival{{{0, 10}}, false, false, {}});
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {}, reading});
   REQUIRE(put(2, chunk(2)));
   CHECK(told->size() == 3);
   pass(100ms);
   REQUIRE(told->size() == 4);
-  CHECK(told->back() == arrival{{{0, 10}, {20, 25}}, false, false, {}});
+  CHECK(told->back() == arrival{{{0, 10}, {20, 25}}, false, false, {}, reading});
   pass(1s);
   CHECK(told->size() == 4);
   REQUIRE(put(1, chunk(1)));
@@ -373,7 +368,7 @@ TEST_CASE_METHOD(session_fixture, "who follows an upload is told of what arrives
   // Its end is told at once.
   REQUIRE(finalize());
   REQUIRE(told->size() == 7);
-  CHECK(told->back() == arrival{{{0, 25}}, true, false, {}});
+  CHECK(told->back() == arrival{{{0, 25}}, true, false, {}, reading});
 }
 
 TEST_CASE_METHOD(session_fixture, "bytes of a chunk that is on its way are there, until it is aborted",
@@ -386,38 +381,46 @@ TEST_CASE_METHOD(session_fixture, "bytes of a chunk that is on its way are there
   };
   auto early = await(8, 6, false);
   auto certain = await(8, 6, true);
+  const auto there = [](auto& one) { return *one.template get<media::byte_range, std::uint32_t>(); };
   const auto sent = begin(1, 10);
   REQUIRE(sent);
   REQUIRE(write(sent->id, "abc"));
-  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 13}}});
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 13}}, reading});
   CHECK_FALSE(early.answered());
   REQUIRE(write(sent->id, "de"));
-  CHECK(early.get<media::byte_range>() == media::byte_range{0, 15});
+  CHECK(there(early) == std::tuple{media::byte_range{0, 15}, reading});
   CHECK_FALSE(certain.answered());
   pass(100ms);
-  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 15}}});
+  CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 15}}, reading});
 
   SECTION("which is told") {
     tell(session, abort_atom_v, sent->id);
     run();
-    CHECK(followed->aborted == 1);
+    CHECK(told->back() == arrival{{{0, 10}}, false, false, {}, reading + 1});
     auto late = await(8, 6, false);
     CHECK_FALSE(late.answered());
     REQUIRE(put(1, chunk(1)));
-    CHECK(late.get<media::byte_range>() == media::byte_range{0, 20});
-    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}});
+    CHECK(there(late) == std::tuple{media::byte_range{0, 20}, reading + 1});
+    pass(100ms);
+    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}, reading + 1});
   }
   SECTION("also where its sender is silent") {
     pass(70s, 1s);
-    CHECK(followed->aborted == 1);
+    CHECK(told->back() == arrival{{{0, 10}}, false, false, {}, reading + 1});
   }
   SECTION("or acknowledged") {
     REQUIRE(write(sent->id, "fghij"));
     CHECK_FALSE(certain.answered());
     REQUIRE(end(sent->id));
-    CHECK(certain.get<media::byte_range>() == media::byte_range{0, 20});
-    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}});
-    CHECK(followed->aborted == 0);
+    CHECK(there(certain) == std::tuple{media::byte_range{0, 20}, reading});
+    CHECK(told->back() == arrival{{{0, 20}}, false, false, {}, reading});
+  }
+  SECTION("and no other session's reading has its number") {
+    pass(1s);
+    restart();
+    const auto before = reading;
+    follow();
+    CHECK(reading != before);
   }
 }
 
@@ -430,7 +433,6 @@ TEST_CASE_METHOD(session_fixture, "bytes whose place is not known yet are not th
   tell(session, abort_atom_v, sent->id);
   pass(1s);
   CHECK(told->size() == 1);
-  CHECK(followed->aborted == 0);
 }
 
 TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody waits for", "[upload_session]") {
@@ -442,7 +444,7 @@ TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody wait
   REQUIRE(sent);
   CHECK(put(4, text.substr(20, 5))->wanted_chunks == std::vector<std::uint32_t>{2, 3});
   CHECK(put(3, text.substr(15, 5))->wanted_chunks == std::vector<std::uint32_t>{2});
-  CHECK(reader.get<media::byte_range>() == media::byte_range{15, 25});
+  CHECK(std::get<0>(*reader.get<media::byte_range, std::uint32_t>()) == media::byte_range{15, 25});
 }
 
 TEST_CASE_METHOD(session_fixture, "only so many write at the same time", "[upload_session]") {

@@ -94,9 +94,10 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
   config.reader = spawn(source_reader);
   // Its bytes never come.
   const auto session = caf::actor_cast<upload_session_actor>(sys.spawn([](caf::event_based_actor* me) {
-    return caf::behavior{[me](await_atom, std::uint64_t, std::uint64_t, bool) -> caf::result<media::byte_range> {
-      return me->make_response_promise<media::byte_range>();
-    }};
+    return caf::behavior{
+        [me](await_atom, std::uint64_t, std::uint64_t, bool) -> caf::result<media::byte_range, std::uint32_t> {
+          return me->make_response_promise<media::byte_range, std::uint32_t>();
+        }};
   }));
   config.sessions = caf::actor_cast<session_manager_actor>(spawn([session](caf::event_based_actor*) {
     return caf::behavior{[session](session_atom, const std::string&) { return session; }};
@@ -133,4 +134,130 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
   CHECK(answer.get<media::analysis>().error().code == errc::not_arrived);
   self->send_exit(session, caf::exit_reason::user_shutdown);
   *slot = slot_link_actor{};
+}
+
+namespace {
+
+struct session_call {
+  std::uint64_t offset = 0;
+  std::uint64_t length = 0;
+  bool acknowledged = false;
+  caf::typed_response_promise<media::byte_range, std::uint32_t> answer;
+};
+
+/// Reads at its task's beginning, then far behind, and then sends a result.
+worker_actor::behavior_type shipping_worker(worker_actor::pointer self, std::shared_ptr<slot_link_actor> slot) {
+  return {
+      [](analyze_atom, std::uint64_t, const analyze_task&) {},
+      [=](encode_atom, std::uint64_t id, const segment_task& task) {
+        const auto fail = [=](const caf::error& why) { self->send(*slot, fail_atom_v, id, why); };
+        const auto ship = [=](const bytes&) {
+          std::vector<char> data;
+          caf::binary_serializer sink{self->system(), data};
+          auto result = test::make_result(task);
+          REQUIRE_FALSE(sink(result));
+          self->send(*slot, result_atom_v, id, bytes{bytes::buffer(data.begin(), data.end())});
+          self->send(*slot, end_atom_v, id);
+        };
+        self->request(*slot, caf::infinite, read_atom_v, id, std::uint64_t{0}, std::uint32_t{3})
+            .then(
+                [=](const bytes&) {
+                  self->request(*slot, caf::infinite, read_atom_v, id, 9 * std::uint64_t{piece_size}, std::uint32_t{3})
+                      .then(ship, fail);
+                },
+                fail);
+      },
+      [](cancel_atom, std::uint64_t) {},
+      [](renew_atom) {},
+      [](status_atom) -> caf::result<void> { return caf::unit; },
+  };
+}
+
+} // namespace
+
+TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is held until they are acknowledged",
+                 "[worker_slot]") {
+  const test::temporary_folder folder;
+  folder.write("source", std::string(10 * piece_size, '.'));
+  auto slot = std::make_shared<slot_link_actor>();
+  auto calls = std::make_shared<std::vector<session_call>>();
+  const caf::actor session = spawn([calls](caf::event_based_actor* me) {
+    return caf::behavior{
+        [me, calls](await_atom, std::uint64_t offset, std::uint64_t length,
+                    bool acknowledged) -> caf::result<media::byte_range, std::uint32_t> {
+          auto answer = me->make_response_promise<media::byte_range, std::uint32_t>();
+          calls->push_back({offset, length, acknowledged, answer});
+          return answer;
+        },
+        [calls](tick_atom, std::uint32_t reading) {
+          auto answer = calls->back().answer;
+          answer.deliver(media::byte_range{0, 10 * piece_size}, reading);
+        },
+    };
+  });
+  worker_slot_config config;
+  config.dispatcher = spawn(dispatcher, dispatcher_config{});
+  config.reader = spawn(source_reader);
+  config.sessions = caf::actor_cast<session_manager_actor>(spawn([session](caf::event_based_actor*) {
+    return caf::behavior{
+        [session](session_atom, const std::string&) { return caf::actor_cast<upload_session_actor>(session); }};
+  }));
+  auto made = spawn(worker_slot, config, spawn(shipping_worker, slot));
+  *slot = made;
+  tell(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run", true});
+  auto log = std::make_shared<test::listener_log>();
+  auto order = test::make_order(test::hash_of('a'), 1);
+  order.source.path = (folder / "source").string();
+  order.source.size = 10 * piece_size;
+  order.source.state = media::arrival::arriving;
+  order.cells[0].cell.video_bytes = {10, 2 * piece_size};
+  order.cells[0].ready = 0;
+  tell(config.dispatcher, open_atom_v, order, order_listener{spawn(test::scripted_listener, log, config.dispatcher)});
+  tell(config.dispatcher, want_atom_v, test::hash_of('a'), viewer_needs{{{0, 0b001}}, {}, 1, 0, {{0, 0b001}}, 7});
+
+  const auto answer = [&](std::size_t call, std::uint32_t reading) {
+    REQUIRE(calls->size() == call + 1);
+    tell(session, tick_atom_v, reading);
+  };
+  const auto made_again = [&] {
+    const auto before = calls->size();
+    tell(config.dispatcher, ready_atom_v, test::hash_of('a'), std::vector<cell_part>{{0, 0b001}});
+    CHECK(log->results.empty());
+    REQUIRE(calls->size() == before + 1);
+    return calls->back().acknowledged;
+  };
+  REQUIRE(calls->size() == 1);
+  CHECK_FALSE(calls->back().acknowledged);
+  SECTION("as far as it is made of them") {
+    answer(0, 7);
+    REQUIRE(calls->size() == 2);
+    CHECK(calls->back().acknowledged); // for it is far away
+    answer(1, 7);
+    REQUIRE(calls->size() == 3);
+    CHECK(calls->back().offset == 0);
+    CHECK(calls->back().length == 4 * piece_size);
+    CHECK(calls->back().acknowledged);
+    CHECK(log->results.empty());
+    SECTION("and is given then") {
+      answer(2, 7);
+      CHECK(log->results.size() == 1);
+    }
+    SECTION("and made again where one was aborted meanwhile") {
+      answer(2, 8);
+      CHECK(made_again());
+    }
+    SECTION("and made again where that takes too long") {
+      advance(config.acknowledgement + 1s);
+      CHECK(made_again());
+    }
+    SECTION("or cancelled") {
+      tell(config.dispatcher, close_atom_v, test::hash_of('a'));
+      CHECK_FALSE(ask<dispatcher_status>(config.dispatcher, status_atom_v)->encoders.at(0).busy);
+    }
+  }
+  SECTION("and not read where one was aborted before") {
+    answer(0, 8);
+    CHECK(made_again());
+  }
+  *slot = slot_link_actor{}; // or they hold each other
 }
