@@ -243,7 +243,9 @@ void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::err
       analyses_.push_front(std::move(*task.analysis));
   } else {
     auto& x = orders_.at(task.video_hash);
-    if (x.order.crashed(task.part, id) >= config_.crashes) {
+    if (task.early) {
+      x.order.taken_back(task.part, id);
+    } else if (x.order.crashed(task.part, id) >= config_.crashes) {
       x.order.give_up(task.part.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, final);
     }

@@ -368,6 +368,12 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
   holders_.erase(gone.index);
   if (!gone.spool && gone.position > 0) {
     ++reading_;
+    // Nobody need wait for more of what may come otherwise.
+    std::erase_if(readers_, [this](reader& one) {
+      if (!one.acknowledged)
+        one.answer.deliver(media::byte_range{}, reading_);
+      return !one.acknowledged;
+    });
     tell_watchers(news::chunk);
   }
   release(gone.index);

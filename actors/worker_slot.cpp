@@ -174,8 +174,8 @@ void worker_slot_state::await(std::uint64_t id, media::byte_range wanted, caf::t
       [=, this](const media::byte_range& present, std::uint32_t reading) mutable {
         if (!task_ || task_->id != id)
           answer.deliver(to_caf(errc::stale, "this task has ended"));
-        else if (early && reading != task_->source.reading)
-          answer.deliver(to_caf(errc::stale, "what was there of the source may come otherwise"));
+        else if (early && reading != task_->source.reading) // not `stale`, after which a worker asks again
+          answer.deliver(to_caf(errc::not_arrived, "what was there of the source may come otherwise"));
         else {
           if (!early)
             task_->present = present;

@@ -394,8 +394,10 @@ TEST_CASE_METHOD(session_fixture, "bytes of a chunk that is on its way are there
   CHECK(told->back() == arrival{{{0, 10}}, false, false, {{10, 15}}, reading});
 
   SECTION("which is told") {
+    auto more = await(8, 12, false);
+    CHECK_FALSE(more.answered());
     tell(session, abort_atom_v, sent->id);
-    run();
+    CHECK(there(more) == std::tuple{media::byte_range{}, reading + 1});
     CHECK(told->back() == arrival{{{0, 10}}, false, false, {}, reading + 1});
     auto late = await(8, 6, false);
     CHECK_FALSE(late.answered());
