@@ -246,8 +246,9 @@ using upload_session_actor = caf::typed_actor<
     // Makes the source durable and queues the video. `conflict` with the missing indexes in words. Again is harmless.
     caf::replies_to<finalize_atom>::with<video>,
     // Answers when all bytes from this offset on, so many, are there, or, if that is wanted, in acknowledged chunks;
-    // with all that are there around them, and the `arrival::reading` of it. Errors: `invalid_request` for bytes beyond
-    // the end, `overloaded` when the session ends before.
+    // with all that are there around them, and the `arrival::reading` of it; with no bytes and another reading, where
+    // they need not be acknowledged and a chunk was aborted meanwhile. Errors: `invalid_request` for bytes beyond the
+    // end, `overloaded` when the session ends before.
     caf::replies_to<await_atom, std::uint64_t, std::uint64_t, bool>::with<media::byte_range, std::uint32_t>,
     // Tells `listener` what is there, now and whenever that changes, until one of the two ends.
     caf::reacts_to<watch_atom, arrival_listener>,

@@ -148,8 +148,8 @@ struct arrival {
   bool grows = false; ///< while it is not whole, its beginning can be read as a shorter file (see media/growing.hpp)
   /// Ascending: what has come of chunks that are still on their way.
   std::vector<media::byte_range> arriving{};
-  /// Names these: another number once one of those chunks has ended before it was whole, and may come otherwise. Never
-  /// 0.
+  /// Names these, and is never 0: another number once such a chunk has ended before it was whole, and may come
+  /// otherwise.
   std::uint32_t reading = 1;
 
   friend bool operator==(const arrival&, const arrival&) = default;

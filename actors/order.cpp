@@ -80,20 +80,15 @@ std::optional<order::part> order::adjacent(encoder_id encoder, bool alone) const
   return std::nullopt;
 }
 
-std::optional<order::part> order::open_part(const cell_part& wish, encoder_id encoder, bool alone,
-                                            bool also_early) const {
-  if (auto index = find(wish.segment))
-    if (auto bits = available(*index, encoder, alone, also_early) & wish.renditions)
-      return part{*index, bits};
-  return std::nullopt;
-}
-
 template <class Accepts>
 std::optional<order::part> order::first_open(std::span<const cell_part> list, encoder_id encoder, bool alone,
                                              Accepts accepts, bool also_early) const {
   for (const auto& what : list)
-    if (auto found = open_part(what, encoder, alone, also_early); found && accepts(*found))
-      return found;
+    if (auto index = find(what.segment)) {
+      const part found{*index, available(*index, encoder, alone, also_early) & what.renditions};
+      if (found.renditions != 0 && accepts(found))
+        return found;
+    }
   return std::nullopt;
 }
 

@@ -163,7 +163,6 @@ private:
 
   void add(const std::vector<cell_order>& cells);
 
-  std::optional<part> open_part(const cell_part& wish, encoder_id encoder, bool alone, bool also_early) const;
   /// The first of a list that this encoder may be given and that `accepts`.
   template <class Accepts>
   std::optional<part> first_open(std::span<const cell_part> list, encoder_id encoder, bool alone, Accepts accepts,

@@ -1,5 +1,6 @@
 #include "actors/timeline.hpp"
 
+#include "actors/node_interfaces.hpp"
 #include "media/ladder.hpp"
 
 #include <algorithm>
@@ -69,11 +70,11 @@ rendition_bits bit_of(const media::plan& plan, const std::string& id) {
 }
 
 media::byte_range bytes_of(const media::segment& cell, media::media_kind kind, std::uint64_t source_size) {
-  constexpr std::uint64_t block = 64 * 1024; // and it reads one ahead
   const auto& bytes = kind == media::media_kind::video ? cell.video_bytes : cell.audio_bytes;
   if (bytes.empty())
     return bytes;
-  return {bytes.begin / block * block, std::min(source_size, (bytes.end / block + 2) * block)};
+  const auto behind = bytes.end / piece_size + 2; // it reads one ahead
+  return {bytes.begin / piece_size * piece_size, std::min<std::uint64_t>(source_size, behind * piece_size)};
 }
 
 time_span span_of(const media::plan& plan, const media::segment& cell) {

@@ -32,7 +32,7 @@ std::vector<std::string> ids_of(const media::plan& plan, rendition_bits which);
 /// The bit of the rendition with this id, or of the poster; 0 where there is none.
 rendition_bits bit_of(const media::plan& plan, const std::string& id);
 
-/// What of a source of this size it takes to make this kind of a cell: an encoder's reads are whole blocks.
+/// What of a source of this size it takes to make this kind of a cell: an encoder reads whole pieces.
 media::byte_range bytes_of(const media::segment& cell, media::media_kind kind, std::uint64_t source_size);
 
 /// Where on the timeline a cell is.

@@ -34,7 +34,7 @@ struct upload_session_config {
   caf::timespan lock_poll = std::chrono::milliseconds(25);
   /// How often it is looked at what came to other processes, while somebody waits for it.
   caf::timespan arrival_poll = std::chrono::milliseconds(250);
-  /// Whoever follows the upload is told of what arrives at most so often.
+  /// Whoever follows the upload is told of what arrives at most so often, and between once of whole chunks.
   caf::timespan arrival_pause = std::chrono::milliseconds(100);
   /// A ticket that nobody uses for so long lapses; nobody waits longer than this for another writer's end.
   caf::timespan ticket_timeout = std::chrono::seconds(60);

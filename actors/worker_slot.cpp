@@ -33,21 +33,10 @@ caf::error without_speech(const caf::error& why) {
   return to_caf(told.code, sentence(std::move(told.text)));
 }
 
-/// What of its source it takes to make this.
+/// What of its source it takes to make this. What is early is a single rendition.
 media::byte_range needed_for(const segment_task& task) {
-  const auto has = [&](media::media_kind kind) {
-    return std::ranges::any_of(task.plan.renditions, [&](const auto& x) {
-      return x.kind == kind && std::ranges::find(task.renditions, x.id) != task.renditions.end();
-    });
-  };
-  const auto of = [&](media::media_kind kind) {
-    return has(kind) ? bytes_of(task.cell, kind, task.source.size) : media::byte_range{};
-  };
-  const auto pictures = of(media::media_kind::video);
-  const auto sound = of(media::media_kind::audio);
-  if (pictures.empty() || sound.empty())
-    return pictures.empty() ? sound : pictures;
-  return {std::min(pictures.begin, sound.begin), std::max(pictures.end, sound.end)};
+  const auto made = std::ranges::find(task.plan.renditions, task.renditions.front(), &media::rendition::id);
+  return made == task.plan.renditions.end() ? media::byte_range{} : bytes_of(task.cell, made->kind, task.source.size);
 }
 
 /// What the bytes say is the answer.
@@ -117,7 +106,8 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   auto answer = self_->make_response_promise();
   task_ = {++last_id_, wanted.source, std::is_same_v<R, media::analysis>, answer, {}, {}};
   if constexpr (std::is_same_v<R, segment_result>)
-    task_->needed = needed_for(wanted);
+    if (wanted.source.reading != 0)
+      task_->needed = needed_for(wanted);
   // What it keeps of one reading is not true of another.
   wanted.source.version += std::uint64_t{wanted.source.reading} << 32U;
   wanted.source.path.clear(); // nobody's business there

@@ -47,6 +47,9 @@ using worker_slot_impl = worker_slot_actor::extend<
 /// When the worker is lost in the middle of a task, the task ends as lost, or as `crashed` when the worker's successor
 /// tells in time that the process ended by its own doing. A worker that does not come to an end with a task is lost
 /// too, and its process told to begin anew. Nothing that comes later about a task is looked at.
+///
+/// A task whose source has a `reading` may read what is not acknowledged, as far as its segment is made of it; its
+/// result is held until all of that is, with the same reading. Otherwise the task fails.
 class worker_slot_state {
 public:
   static constexpr const char* name = "worker slot";

@@ -70,34 +70,26 @@ struct actor_fixture {
   public:
     pending(actor_fixture& fixture, Response response) : fixture_(fixture), response_(std::move(response)) {}
 
-    /// Runs the system and takes the answer. A request that is not answered by now fails the test.
-    template <class R>
-    result<R> get() {
+    /// Runs the system and takes the answer; several values as a tuple. A request that is not answered by now fails the
+    /// test.
+    template <class R, class... Rs>
+    auto get() {
+      constexpr auto is_one = sizeof...(Rs) == 0;
       fixture_.run();
       if (!fixture_.self->has_next_message())
         FAIL("no answer");
-      result<R> answer = fail(errc::internal, "unreachable");
+      result<std::conditional_t<is_one, R, std::tuple<R, Rs...>>> answer = fail(errc::internal, "unreachable");
       auto on_error = [&](caf::error& problem) { answer = tl::unexpected(from_caf(problem)); };
       if constexpr (std::is_void_v<R>)
         response_.receive([&] { answer = result<void>{}; }, on_error);
-      else
+      else if constexpr (is_one)
         response_.receive([&](R& value) { answer = std::move(value); }, on_error);
-      return answer;
-    }
-
-    /// The same, of an answer of several values.
-    template <class R, class... Rs>
-      requires(sizeof...(Rs) > 0)
-    result<std::tuple<R, Rs...>> get() {
-      fixture_.run();
-      if (!fixture_.self->has_next_message())
-        FAIL("no answer");
-      result<std::tuple<R, Rs...>> answer = fail(errc::internal, "unreachable");
-      response_.receive(
-          [&](R& first, Rs&... more) {
-            answer = std::tuple{std::move(first), std::move(more)...};
-          },
-          [&](caf::error& problem) { answer = tl::unexpected(from_caf(problem)); });
+      else
+        response_.receive(
+            [&](R& one, Rs&... more) {
+              answer = std::tuple{std::move(one), std::move(more)...};
+            },
+            on_error);
       return answer;
     }
 

@@ -36,6 +36,11 @@ worker_actor::behavior_type reading_worker(worker_actor::pointer self, std::shar
   };
 }
 
+/// Knows one upload's session, whoever asks.
+caf::behavior manager_of(caf::event_based_actor*, const upload_session_actor& session) {
+  return {[session](session_atom, const std::string&) { return session; }};
+}
+
 } // namespace
 
 TEST_CASE_METHOD(test::actor_fixture, "a worker learns of its slot only, and of no file's name", "[worker_slot]") {
@@ -99,9 +104,7 @@ TEST_CASE_METHOD(test::actor_fixture, "an analysis does not wait for an upload t
           return me->make_response_promise<media::byte_range, std::uint32_t>();
         }};
   }));
-  config.sessions = caf::actor_cast<session_manager_actor>(spawn([session](caf::event_based_actor*) {
-    return caf::behavior{[session](session_atom, const std::string&) { return session; }};
-  }));
+  config.sessions = caf::actor_cast<session_manager_actor>(spawn(manager_of, session));
   auto reads = std::make_shared<std::vector<error>>();
   auto worker = spawn([slot, reads](worker_actor::pointer me) -> worker_actor::behavior_type {
     return {
@@ -198,10 +201,8 @@ TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is h
   worker_slot_config config;
   config.dispatcher = spawn(dispatcher, dispatcher_config{});
   config.reader = spawn(source_reader);
-  config.sessions = caf::actor_cast<session_manager_actor>(spawn([session](caf::event_based_actor*) {
-    return caf::behavior{
-        [session](session_atom, const std::string&) { return caf::actor_cast<upload_session_actor>(session); }};
-  }));
+  config.sessions =
+      caf::actor_cast<session_manager_actor>(spawn(manager_of, caf::actor_cast<upload_session_actor>(session)));
   auto made = spawn(worker_slot, config, spawn(shipping_worker, slot));
   *slot = made;
   tell(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run", true});
