@@ -33,7 +33,7 @@ bool is_bare(std::string_view format, AVCodecID id) {
 std::int64_t adts_samples(const AVPacket& packet, int rate) {
   constexpr std::array<int, 13> rates{96000, 88200, 64000, 48000, 44100, 32000, 24000,
                                       22050, 16000, 12000, 11025, 8000,  7350};
-  if (packet.size < 7 || packet.data[0] != 0xff || (packet.data[1] & 0xf6) != 0xf0)
+  if (!packet.data || packet.size < 7 || packet.data[0] != 0xff || (packet.data[1] & 0xf6) != 0xf0)
     return 0;
   const std::size_t index = packet.data[2] >> 2 & 15;
   const int blocks = (packet.data[6] & 3) + 1;

@@ -394,6 +394,24 @@ result<bool> demuxer::read_stored(AVPacket& packet) {
   }
 }
 
+result<void> demuxer::read_index(int stream, const std::function<void(const AVPacket&)>& visit) {
+  auto* track = format_->streams[stream];
+  auto sample = make_packet();
+  sample->stream_index = stream;
+  const int count = avformat_index_get_entries_count(track);
+  for (int i = 0; i < count; ++i) {
+    const auto& entry = *avformat_index_get_entry(track, i);
+    const auto end = i + 1 < count ? avformat_index_get_entry(track, i + 1)->timestamp : track->duration;
+    sample->pts = sample->dts = entry.timestamp;
+    sample->duration = std::max<std::int64_t>(0, end - entry.timestamp);
+    sample->size = entry.size;
+    if (auto done = check_times(*sample); !done)
+      return done;
+    visit(*sample);
+  }
+  return {};
+}
+
 /// One packet with a time far away would make a timeline of that length.
 result<void> demuxer::check_times(const AVPacket& packet) const {
   constexpr auto longest = std::chrono::duration<double>(source_limits::duration).count();

@@ -58,15 +58,31 @@ std::optional<std::span<std::uint8_t>> entries(std::span<std::uint8_t> content, 
 constexpr std::string_view path[] = {"trak", "mdia", "minf", "stbl"};
 
 /// Makes all samples in the boxes of an index one byte long, and has all chunks begin at the same place.
-bool shrink(std::span<std::uint8_t> boxes, std::uint64_t place, std::size_t depth = 0) {
-  return walk_boxes(boxes, [=](std::string_view type, std::span<std::uint8_t> content) {
-    if (depth < std::size(path))
-      return type == path[depth] ? shrink(content, place, depth + 1) : type != "cmov" && type != "mvex";
+class shrinker {
+public:
+  explicit shrinker(std::uint64_t place) : place_(place) {}
+
+  bool run(std::span<std::uint8_t> boxes, std::size_t depth = 0) {
+    return walk_boxes(boxes, [=, this](std::string_view type, std::span<std::uint8_t> content) {
+      if (depth == std::size(path))
+        return on_table(type, content);
+      if (depth == 0 && type == path[depth])
+        in_order_.push_back(true);
+      return type == path[depth] ? run(content, depth + 1) : type != "cmov" && type != "mvex";
+    });
+  }
+
+  std::vector<bool> in_order() && { return std::move(in_order_); }
+
+private:
+  bool on_table(std::string_view type, std::span<std::uint8_t> content) {
+    if (type == "ctts") // section 8.6.1.3
+      in_order_.back() = false;
     if (type == "stco" || type == "co64") { // section 8.7.5
       const std::size_t width = type == "stco" ? 4 : 8;
       const auto offsets = entries(content, 8, width);
       for (std::size_t at = 0; offsets && at < offsets->size(); at += width)
-        put_big_endian(offsets->subspan(at, width), place);
+        put_big_endian(offsets->subspan(at, width), place_);
       return offsets.has_value();
     }
     if (type == "stsz") { // section 8.7.3.2
@@ -81,8 +97,11 @@ bool shrink(std::span<std::uint8_t> boxes, std::uint64_t place, std::size_t dept
       return sizes.has_value();
     }
     return type != "stz2";
-  });
-}
+  }
+
+  std::uint64_t place_;
+  std::vector<bool> in_order_;
+};
 
 } // namespace
 
@@ -108,10 +127,11 @@ sample_times read_sample_times(byte_source& source) {
   digest.add(bytes);
   constexpr std::size_t header = 8;
   const auto place = made.size() + header;
-  if (size <= header || big_endian(bytes.data(), 4) != size || !shrink(bytes.subspan(header), place))
+  shrinker shrinking(place);
+  if (size <= header || big_endian(bytes.data(), 4) != size || !shrinking.run(bytes.subspan(header)))
     return {};
   made.insert(made.end(), {0, 0, 0, 0, 'm', 'd', 'a', 't'}); // to the end of the file
-  return {std::make_unique<padded_source>(std::move(made)), digest.hex()};
+  return {std::make_unique<padded_source>(std::move(made)), digest.hex(), std::move(shrinking).in_order()};
 }
 
 } // namespace vp::media

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace vp::media {
 
@@ -12,7 +13,8 @@ namespace vp::media {
 /// not arrived.
 struct sample_times {
   std::unique_ptr<byte_source> source;
-  std::string digest; ///< hex digits, of the whole index as it is
+  std::string digest;         ///< hex digits, of the whole index as it is
+  std::vector<bool> in_order; ///< of each track, whether its samples are shown in the order in which they are decoded
 };
 
 /// Of a source whose index says all: not of one in fragments, nor with samples that are empty. No source: it is none

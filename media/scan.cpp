@@ -51,13 +51,11 @@ constexpr std::int64_t audio_ahead = audio_sample_rate / 2;
 
 class scanner {
 public:
-  scanner(demuxer& from, byte_source& source, source_info info, demuxer* times, bool copy)
-      : from_(from), source_(source), times_(times), copy_(copy) {
+  scanner(demuxer& from, byte_source& source, source_info info, const sample_times& index, demuxer* times, bool copy)
+      : from_(from), source_(source), index_(index), times_(times), copy_(copy) {
     made_.source = std::move(info);
+    identity_.add(index.digest); // Packets tell little: only the first ones are looked at.
   }
-
-  /// Packets tell little: only the first ones are looked at.
-  void identify(std::string_view index) { identity_.add(index); }
 
   result<scan_result> run(arrival how) {
     how_ = how;
@@ -164,10 +162,16 @@ private:
       copying_.emplace(from_.stream(made_.source.video->index), *made_.source.video, first_);
       keyed_planner_.emplace(tracks(true));
     }
-    times_->select(streams_);
+    auto streams = streams_;
+    if (sound_is_in_order()) {
+      std::erase(streams, made_.source.audio->index);
+      if (auto done = read_sound_times(); !done)
+        return done;
+    }
+    times_->select(streams);
     auto packet = make_packet();
     for (;;) {
-      const auto more = times_->read(*packet);
+      const auto more = streams.empty() ? false : times_->read(*packet);
       if (!more)
         return tl::unexpected(more.error());
       if (!*more)
@@ -182,6 +186,19 @@ private:
       else if (packet->pts != no_pts && !(packet->flags & AV_PKT_FLAG_DISCARD))
         add({packet->pts, packet->dts, packet->duration, (packet->flags & AV_PKT_FLAG_KEY) != 0});
     }
+  }
+
+  bool sound_is_in_order() const {
+    const auto& audio = made_.source.audio;
+    return audio && static_cast<std::size_t>(audio->index) < index_.in_order.size()
+           && index_.in_order[static_cast<std::size_t>(audio->index)];
+  }
+
+  result<void> read_sound_times() {
+    return from_.read_index(made_.source.audio->index, [this](const AVPacket& sample) {
+      sound_.add(sample.pts, sample.dts);
+      on_audio(sample);
+    });
   }
 
   void check_copying(const AVPacket& sample) {
@@ -450,6 +467,7 @@ private:
 
   demuxer& from_;
   byte_source& source_;
+  const sample_times& index_;
   demuxer* times_; ///< of the index, where that is known to be whole
   arrival how_ = arrival::whole;
   bool copy_; ///< if that is possible
@@ -488,9 +506,7 @@ result<scan_result> scan(byte_source& source, const interrupt& stop, arrival how
   if (index.source)
     if (auto made = demuxer::open_times(*index.source, **opened))
       times = std::move(*made);
-  scanner scanning(**opened, source, probe(**opened, source), times.get(), copy);
-  scanning.identify(index.digest);
-  return scanning.run(how);
+  return scanner(**opened, source, probe(**opened, source), index, times.get(), copy).run(how);
 }
 
 } // namespace vp::media

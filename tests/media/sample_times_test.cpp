@@ -119,6 +119,16 @@ TEST_CASE("an index that does not say all is not believed", "[sample_times]") {
   CHECK_FALSE(read_sample_times(*std::make_unique<counting_source>(empty)).source);
 }
 
+TEST_CASE("it is known which tracks are shown in the order of their samples", "[sample_times]") {
+  const auto in_order = [](const std::string& options) {
+    counting_source film(clips::read_file(clips::make("order.mp4", options)));
+    return read_sample_times(film).in_order;
+  };
+  CHECK(in_order(pictures + " " + tone + " " + x264 + " -bf 3") == std::vector{false, true});
+  CHECK(in_order(tone + " " + pictures + " -map 0 -map 1 " + x264 + " -bf 3") == std::vector{true, false});
+  CHECK(in_order(pictures + " " + tone + " " + x264 + " -bf 0") == std::vector{true, true});
+}
+
 TEST_CASE("another index has another digest", "[sample_times]") {
   counting_source one(clips::read_file(clips::make("times.mp4", pictures + " " + tone + " " + x264 + " -bf 3")));
   counting_source other(clips::read_file(clips::make("times.m4a", tone + " -c:a aac")));
