@@ -18,6 +18,7 @@ const SETTINGS = ['--workers', '2', '--preset', 'veryfast', '--crf', '21'];
 const CHUNK = 1 << 20;
 const AT_ONCE = 2; // requests, as the pages send them
 const STEP = 16 << 10; // bytes of a slow request
+const OPEN_FOR = 2000; // ms that somebody has waited at the page; until then the browser is at work at its start
 
 /** What bench/common.py or another of its modules answers to an expression, as text. */
 export async function python(module, names, expression, ...words) {
@@ -32,6 +33,7 @@ export async function makeSource(folder, { closed, minutes }) {
   const made = path.join(folder, `${closed ? 'closed' : 'film'}-${minutes}.mp4`);
   await run('ffmpeg', ['-v', 'error', '-nostdin', '-y', '-stream_loop', '-1', '-i', source, '-t', `${60 * minutes}`, '-map', '0:v',
     '-map', '0:a', '-c', 'copy', '-movflags', '+faststart', made]);
+  await run('sync', [made]); // or its gigabytes are written to the disk beside what is measured
   return made;
 }
 
@@ -121,7 +123,7 @@ export class Upload {
  */
 export async function openPlayers(context, server, hash) {
   const page = await openPage(context, `${server.url}/streaming.html?v=${hash}`);
-  await page.evaluate(() => new Promise((resolve) => requestIdleCallback(resolve))); // it is open for a while by then
+  await delay(OPEN_FOR);
   const shown = page.evaluate((kinds) => {
     const first = (kind) => {
       const video = document.querySelector(`[data-testid=${kind}-video]`);
