@@ -255,6 +255,14 @@ std::size_t dispatcher_state::on_demand() const {
   }));
 }
 
+/// Those for viewers that will have done what they do in no time: what is on its way may take a while.
+std::size_t dispatcher_state::soon_free() const {
+  return static_cast<std::size_t>(std::ranges::count_if(on_demand_, [this](auto id) {
+    const auto& who = workers_.at(id);
+    return !who.drained && who.task && !who.task->analysis && who.task->reading == 0;
+  }));
+}
+
 bool dispatcher_state::has_credit(const video_order& x) const {
   return x.order.unstored() < ordinary() + config_.slack;
 }
@@ -367,8 +375,7 @@ bool dispatcher_state::give_task(encoder_id id, worker& who, const std::vector<v
       if (x->order.waiting_for_fresh() > 0 && give(*x, x->order.next(id, alone, true)))
         return true;
   // While those that are there for it are busy, they have the processors to themselves.
-  const auto there = on_demand();
-  auto theirs = there - std::min(there, free_on_demand());
+  auto theirs = soon_free();
   if (give_wish(id, who, [&](const vp::order& x) { return x.left_over(id, alone, theirs); })
       || give_wish(id, who, [&](const vp::order& x) { return x.later(id, alone); }))
     return true;
@@ -391,8 +398,8 @@ void dispatcher_state::note_viewers() {
 /// Ends the tasks that hold back something urgent among other renditions, where one for viewers is free for it or none
 /// is there; those that have just begun also for what is wanted soon, for little is lost.
 void dispatcher_state::make_way() {
-  const auto there = on_demand();
-  auto free = there == 0 ? workers_.size() : free_on_demand();
+  const auto none = free_on_demand() + soon_free() == 0;
+  auto free = none ? workers_.size() : free_on_demand();
   // What was told to make way before has somebody yet.
   const auto makes_way = [](const auto& x) {
     return x.second.task && x.second.task->interrupted && !x.second.task->unwanted;
@@ -400,7 +407,7 @@ void dispatcher_state::make_way() {
   free -= std::min(free, static_cast<std::size_t>(std::ranges::count_if(workers_, makes_way)));
   const auto least = [&](const assignment& task) {
     constexpr auto just_begun = std::chrono::milliseconds(500);
-    if (there > 1 && free == 1)
+    if (!none && on_demand() > 1 && free == 1)
       return order::need::sought; // it is kept for that
     return self_->clock().now() - task.since < just_begun ? order::need::soon : order::need::urgent;
   };
@@ -508,7 +515,7 @@ void dispatcher_state::start(encoder_id id, worker& who, video_order& x, const o
   auto task = ++last_id_;
   auto renditions = ids_of(x.order.plan(), what.renditions);
   spdlog::debug("encoder {}: segment {} of {} begins, renditions {:x}", id, cell.number, video_hash, what.renditions);
-  assign(id, who, {task, video_hash, std::nullopt, x.generation, what, cell.number, false, false, source.reading != 0});
+  assign(id, who, {task, video_hash, std::nullopt, x.generation, what, cell.number, false, false, source.reading});
   tell_running(video_hash);
   self_
       ->request(who.handle, config_.segment_timeout, encode_atom_v,

@@ -95,9 +95,9 @@ private:
     std::uint64_t generation = 0;
     vp::order::part part{};
     std::uint32_t segment = 0;
-    bool unwanted = false;    ///< its order was closed or replaced
-    bool interrupted = false; ///< to begin anew, behind something urgent
-    bool early = false;       ///< its source is still on its way
+    bool unwanted = false;     ///< its order was closed or replaced
+    bool interrupted = false;  ///< to begin anew, behind something urgent
+    std::uint32_t reading = 0; ///< of its source, where that is still on its way
     caf::actor_clock::time_point since{};
   };
 
@@ -150,6 +150,7 @@ private:
   std::size_t ordinary() const;
   std::size_t on_demand() const;
   std::size_t free_on_demand() const;
+  std::size_t soon_free() const;
   bool keeps_last() const;
   bool has_wishes() const;
   bool has_credit(const video_order& x) const;

@@ -138,11 +138,12 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
   if (why.code == errc::cancelled && done->interrupted && !done->unwanted) {
     orders_.at(done->video_hash).order.interrupted(done->part, id);
     settle(done->video_hash);
-  } else if (done->early && !done->unwanted) { // What was still on its way may not have been the source's.
-    orders_.at(done->video_hash).order.taken_back(done->part, id);
-    settle(done->video_hash);
   } else if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
-    lose_task(std::move(*done), id); // Not the task's fault.
+    lose_task(std::move(*done), id);                  // Not the task's fault.
+  } else if (done->reading != 0 && !done->unwanted) { // What was still on its way may not have been the source's.
+    spdlog::debug("encoder {}: segment {} of {} is taken back: {}", id, done->segment, done->video_hash, why.text);
+    orders_.at(done->video_hash).order.taken_back(done->part, id, done->reading);
+    settle(done->video_hash);
   } else if (done->analysis) {
     fail_analysis(id, std::move(*done), problem);
   } else {
@@ -243,8 +244,8 @@ void dispatcher_state::crash(encoder_id id, std::uint64_t number, const caf::err
       analyses_.push_front(std::move(*task.analysis));
   } else {
     auto& x = orders_.at(task.video_hash);
-    if (task.early) {
-      x.order.taken_back(task.part, id);
+    if (task.reading != 0) {
+      x.order.taken_back(task.part, id, task.reading);
     } else if (x.order.crashed(task.part, id) >= config_.crashes) {
       x.order.give_up(task.part.index);
       self_->send(x.listener, fail_atom_v, task.video_hash, task.segment, final);

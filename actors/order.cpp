@@ -213,7 +213,8 @@ void order::wish(viewer_needs what) {
     x.urgent |= bits;
     x.sought |= sought ? bits : 0;
   });
-  each(wishes_.early, 0, [](entry& x, rendition_bits bits, bool) { x.early |= bits; });
+  each(wishes_.early, 0,
+       [this](entry& x, rendition_bits bits, bool) { x.early |= x.taken_back != wishes_.reading ? bits : 0; });
   each(wishes_.later, wishes_.soon, [](entry& x, rendition_bits bits, bool soon) { x.soon |= soon ? bits : 0; });
 }
 
@@ -275,9 +276,10 @@ void order::interrupted(const part& what, encoder_id encoder) {
   entries_[what.index].interrupted = true;
 }
 
-void order::taken_back(const part& what, encoder_id encoder) {
+void order::taken_back(const part& what, encoder_id encoder, std::uint32_t reading) {
   wait_again(what, encoder);
-  entries_[what.index].taken_back = true;
+  entries_[what.index].taken_back = reading;
+  entries_[what.index].early = 0;
 }
 
 std::uint32_t order::crashed(const part& what, encoder_id encoder) {

@@ -104,8 +104,8 @@ public:
   /// Waits again, after its encoder was told to leave it for something urgent.
   void interrupted(const part& what, encoder_id encoder);
 
-  /// Waits for its bytes again, which were early and came to nothing. It is not early a second time.
-  void taken_back(const part& what, encoder_id encoder);
+  /// Waits for its bytes again, which were early and came to nothing. It is not early again in the same `reading`.
+  void taken_back(const part& what, encoder_id encoder, std::uint32_t reading);
 
   /// Waits again, for a fresh encoder, after its encoder's process died of it; answers how often that happened by now.
   std::uint32_t crashed(const part& what, encoder_id encoder);
@@ -148,16 +148,16 @@ private:
     std::uint32_t encoded = 0; ///< tasks whose results are not stored
     bool given_back = false;
     bool interrupted = false;
-    bool taken_back = false;
     bool given_up = false;
-    encoder_id avoid = 0; ///< failed at it last; 0 is nobody
+    encoder_id avoid = 0;         ///< failed at it last; 0 is nobody
+    std::uint32_t taken_back = 0; ///< the reading in which that happened
     std::uint32_t failures = 0;
     std::uint32_t losses = 0;
     std::uint32_t crashes = 0;
 
     /// What can be given out, also when it is early.
     rendition_bits open(bool also_early = false) const {
-      return given_up ? 0 : waiting & (ready | (also_early && !taken_back ? early : 0));
+      return given_up ? 0 : waiting & (ready | (also_early ? early : 0));
     }
   };
 

@@ -84,6 +84,7 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
       [this](cancel_atom, const std::string& video_hash) {
         if (!task_ || task_->source.video_hash != video_hash)
           return;
+        task_->is_cancelled = true;
         if (task_->is_held)
           fail(task_->id, to_caf(errc::cancelled, "cancelled"));
         else
@@ -108,8 +109,9 @@ caf::result<R> worker_slot_state::begin(Atom what, Task& wanted) {
   if constexpr (std::is_same_v<R, segment_result>)
     if (wanted.source.reading != 0)
       task_->needed = needed_for(wanted);
-  // What it keeps of one reading is not true of another.
-  wanted.source.version += std::uint64_t{wanted.source.reading} << 32U;
+  // What it keeps of bytes that are on their way may not be true of the source, nor does it wait for whom it waited.
+  if (wanted.source.reading != 0)
+    wanted.source.version += task_->id << 32U;
   wanted.source.path.clear(); // nobody's business there
   const auto limit =
       task_->is_analysis ? config_.task_limits.analyze + time_to_read(wanted.source) : config_.task_limits.segment;
@@ -146,10 +148,12 @@ caf::timespan worker_slot_state::patience() {
 template <class Then, class Failed>
 void worker_slot_state::ask_session(media::byte_range wanted, bool acknowledged, caf::timespan limit, Then then,
                                     Failed failed) {
+  const auto deadline = self_->clock().now() + limit;
   self_->request(config_.sessions, limit, session_atom_v, task_->source.video_hash)
       .then(
           [=, this](const upload_session_actor& session) {
-            self_->request(session, limit, await_atom_v, wanted.begin, wanted.size(), acknowledged).then(then, failed);
+            const auto left = std::max(caf::timespan{1}, caf::timespan{deadline - self_->clock().now()});
+            self_->request(session, left, await_atom_v, wanted.begin, wanted.size(), acknowledged).then(then, failed);
           },
           failed);
 }
@@ -204,6 +208,8 @@ caf::result<void> worker_slot_state::append(std::uint64_t id, const bytes& piece
 std::optional<worker_slot_state::task> worker_slot_state::take(std::uint64_t id) {
   if (!task_ || task_->id != id)
     return std::nullopt;
+  if (alone_)
+    self_->quit(caf::exit_reason::remote_link_unreachable);
   return std::exchange(task_, std::nullopt);
 }
 
@@ -212,6 +218,8 @@ void worker_slot_state::finish(std::uint64_t id) {
     return;
   if (task_->source.reading == 0)
     hand_over(id);
+  else if (task_->is_cancelled) // which has crossed the result on its way
+    fail(id, to_caf(errc::cancelled, "cancelled"));
   else
     hold(id);
 }
@@ -260,10 +268,12 @@ void worker_slot_state::probe() {
 }
 
 void worker_slot_state::worker_down(caf::error why) {
-  if (task_)
-    self_->delayed_send(self_, config_.verdict_wait, tick_atom_v);
-  else
+  if (!task_)
     self_->quit(std::move(why));
+  else if (task_->is_held)
+    alone_ = true;
+  else
+    self_->delayed_send(self_, config_.verdict_wait, tick_atom_v);
 }
 
 /// How it all ended.

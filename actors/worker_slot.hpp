@@ -65,10 +65,11 @@ private:
     source_ref source;
     bool is_analysis = false;
     caf::response_promise answer;
-    std::vector<char> result;                                  ///< as far as it has come
-    media::byte_range present{};                               ///< of a source that arrives: what is known to be there
-    media::byte_range needed{};                                ///< of this it may read what is not acknowledged
-    bool is_held = false;                                      ///< its worker has done it
+    std::vector<char> result;    ///< as far as it has come
+    media::byte_range present{}; ///< of a source that arrives: what is known to be there
+    media::byte_range needed{};  ///< of this it may read what is not acknowledged
+    bool is_held = false;        ///< its worker has done it
+    bool is_cancelled = false;
     std::optional<caf::actor_clock::time_point> waits_until{}; ///< an analysis, from its first wait on
   };
 
@@ -97,6 +98,7 @@ private:
   worker_actor worker_;
   std::optional<task> task_;
   std::uint64_t last_id_ = 0;
+  bool alone_ = false; ///< the worker has ended, and what it did last is still held
 };
 
 worker_slot_impl::behavior_type worker_slot(worker_slot_state::pointer self, worker_slot_config config,

@@ -56,7 +56,7 @@ struct audio_clock::parser {
   }
 
   std::int64_t duration(const AVPacket& packet) {
-    if (!handle)
+    if (!handle || !packet.data)
       return 0;
     std::uint8_t* out = nullptr;
     int size = 0;

@@ -272,7 +272,7 @@ TEST_CASE("only what has arrived is given out", "[order]") {
   CHECK(x.next(anna, true) == order::part{2, 0b100});
 }
 
-TEST_CASE("what is still on its way is given to encoders for viewers, and once", "[order]") {
+TEST_CASE("what is still on its way is given to encoders for viewers, and once a reading", "[order]") {
   auto what = test::make_order(test::hash_of('a'), 3);
   for (auto& cell : what.cells)
     cell.ready = 0;
@@ -287,8 +287,12 @@ TEST_CASE("what is still on its way is given to encoders for viewers, and once",
   REQUIRE(x.urgent(anna, true, false) == early);
   CHECK(x.is_early(early));
   x.started(early, anna);
-  x.taken_back(early, anna);
+  x.taken_back(early, anna, 7);
   CHECK_FALSE(x.urgent(anna, true, false));
+  x.wish({{{1, 0b001}}, {}, 1, 0, {{1, 0b001}}, 7});
+  CHECK_FALSE(x.urgent(anna, true, false));
+  x.wish({{{1, 0b001}}, {}, 1, 0, {{1, 0b001}}, 8});
+  CHECK(x.urgent(anna, true, false) == early);
   x.arrived({{1, 0b111}});
   REQUIRE(x.urgent(anna, true, false) == early);
   CHECK_FALSE(x.is_early(early));

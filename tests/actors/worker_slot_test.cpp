@@ -148,11 +148,13 @@ struct session_call {
   caf::typed_response_promise<media::byte_range, std::uint32_t> answer;
 };
 
-/// Reads at its task's beginning, then far behind, and then sends a result.
-worker_actor::behavior_type shipping_worker(worker_actor::pointer self, std::shared_ptr<slot_link_actor> slot) {
+/// Reads at its task's beginning, then far behind, and then sends a result, also where that was cancelled meanwhile.
+worker_actor::behavior_type shipping_worker(worker_actor::pointer self, std::shared_ptr<slot_link_actor> slot,
+                                            std::shared_ptr<std::vector<std::uint64_t>> versions) {
   return {
       [](analyze_atom, std::uint64_t, const analyze_task&) {},
       [=](encode_atom, std::uint64_t id, const segment_task& task) {
+        versions->push_back(task.source.version);
         const auto fail = [=](const caf::error& why) { self->send(*slot, fail_atom_v, id, why); };
         const auto ship = [=](const bytes&) {
           std::vector<char> data;
@@ -203,7 +205,9 @@ TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is h
   config.reader = spawn(source_reader);
   config.sessions =
       caf::actor_cast<session_manager_actor>(spawn(manager_of, caf::actor_cast<upload_session_actor>(session)));
-  auto made = spawn(worker_slot, config, spawn(shipping_worker, slot));
+  auto versions = std::make_shared<std::vector<std::uint64_t>>(); // of what the worker reads
+  worker_actor worker = spawn(shipping_worker, slot, versions);
+  auto made = spawn(worker_slot, config, worker);
   *slot = made;
   tell(config.dispatcher, register_atom_v, encoder_actor{made}, encoder_info{"node", 1, "run", true});
   auto log = std::make_shared<test::listener_log>();
@@ -220,11 +224,13 @@ TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is h
     REQUIRE(calls->size() == call + 1);
     tell(session, tick_atom_v, reading);
   };
+  const auto is_busy = [&] { return ask<dispatcher_status>(config.dispatcher, status_atom_v)->encoders.at(0).busy; };
   const auto made_again = [&] {
     const auto before = calls->size();
     tell(config.dispatcher, ready_atom_v, test::hash_of('a'), std::vector<cell_part>{{0, 0b001}});
     CHECK(log->results.empty());
     REQUIRE(calls->size() == before + 1);
+    CHECK(versions->front() != versions->back()); // so nothing is used again of what it has read
     return calls->back().acknowledged;
   };
   REQUIRE(calls->size() == 1);
@@ -253,8 +259,24 @@ TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is h
     }
     SECTION("or cancelled") {
       tell(config.dispatcher, close_atom_v, test::hash_of('a'));
-      CHECK_FALSE(ask<dispatcher_status>(config.dispatcher, status_atom_v)->encoders.at(0).busy);
+      CHECK_FALSE(is_busy());
     }
+    SECTION("also when its worker has ended") {
+      self->send_exit(worker, caf::exit_reason::user_shutdown);
+      run();
+      CHECK(is_busy());
+      answer(2, 7);
+      CHECK(log->results.size() == 1);
+      CHECK(ask<dispatcher_status>(config.dispatcher, status_atom_v)->encoders.empty());
+    }
+  }
+  SECTION("but not where it was cancelled before") {
+    tell(config.dispatcher, close_atom_v, test::hash_of('a'));
+    CHECK(is_busy());
+    answer(0, 7);
+    answer(1, 7);
+    CHECK(calls->size() == 2);
+    CHECK_FALSE(is_busy());
   }
   SECTION("and not read where one was aborted before") {
     answer(0, 8);
