@@ -24,7 +24,8 @@ public:
   audio_clock(const AVStream& stream, std::string_view format, std::int64_t start_time);
   ~audio_clock();
 
-  /// The position of the next packet's first sample. One that has a size but no bytes is as long as its container says.
+  /// The position of the next packet's first sample. It may have a size and no bytes, where these have no say in how
+  /// many samples it holds.
   std::int64_t position(const AVPacket& packet);
 
   /// How many samples the last packet holds.

@@ -54,6 +54,14 @@ bool too_large(const AVCodecParameters& parameters) {
          || static_cast<std::int64_t>(parameters.width) * parameters.height > source_limits::pixels;
 }
 
+/// How long a sample of sound lasts, rounded down; 0 where the codec does not say.
+std::int64_t duration_by_codec(const AVStream& track, int size) {
+  const int samples = av_get_audio_frame_duration2(track.codecpar, size);
+  return samples > 0 && track.codecpar->sample_rate > 0
+             ? av_rescale_q_rnd(samples, {1, track.codecpar->sample_rate}, track.time_base, AV_ROUND_DOWN)
+             : 0;
+}
+
 } // namespace
 
 // -- what FFmpeg calls ------------------------------------------------------------------------------------------------
@@ -403,8 +411,11 @@ result<void> demuxer::read_index(int stream, const std::function<void(const AVPa
     const auto& entry = *avformat_index_get_entry(track, i);
     const auto end = i + 1 < count ? avformat_index_get_entry(track, i + 1)->timestamp : track->duration;
     sample->pts = sample->dts = entry.timestamp;
-    sample->duration = std::max<std::int64_t>(0, end - entry.timestamp);
     sample->size = entry.size;
+    // The last one's is that of its codec where the track claims to end before it, as one does that begins late.
+    sample->duration = end > entry.timestamp ? end - entry.timestamp : duration_by_codec(*track, entry.size);
+    if (stop_.raised())
+      return tl::unexpected(stop_.why());
     if (auto done = check_times(*sample); !done)
       return done;
     visit(*sample);

@@ -188,9 +188,10 @@ private:
     }
   }
 
+  /// Where there are other streams than tracks (a cover picture), it is not known which is which.
   bool sound_is_in_order() const {
     const auto& audio = made_.source.audio;
-    return audio && static_cast<std::size_t>(audio->index) < index_.in_order.size()
+    return audio && index_.in_order.size() == from_.format().nb_streams
            && index_.in_order[static_cast<std::size_t>(audio->index)];
   }
 
