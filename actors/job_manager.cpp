@@ -107,6 +107,8 @@ void job_manager_state::preview(const std::string& video_hash, const upload_sess
 
 void job_manager_state::pause_previews(const std::string& video_hash, caf::actor_clock::time_point until) {
   constexpr std::size_t remembered = 10'000;
+  if (no_preview_before_.size() >= remembered)
+    std::erase_if(no_preview_before_, [now = self_->clock().now()](const auto& one) { return one.second <= now; });
   if (no_preview_before_.size() < remembered)
     no_preview_before_[video_hash] = until;
 }

@@ -279,7 +279,8 @@ void order::interrupted(const part& what, encoder_id encoder) {
 void order::taken_back(const part& what, encoder_id encoder, std::uint32_t reading) {
   wait_again(what, encoder);
   entries_[what.index].taken_back = reading;
-  entries_[what.index].early = 0;
+  if (reading == wishes_.reading)
+    entries_[what.index].early = 0;
 }
 
 std::uint32_t order::crashed(const part& what, encoder_id encoder) {

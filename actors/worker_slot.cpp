@@ -91,7 +91,10 @@ worker_slot_impl::behavior_type worker_slot_state::make_behavior(worker_slot_con
           self_->send(worker_, cancel_atom_v, task_->id);
       },
       [this](renew_atom) { self_->send(worker_, renew_atom_v); },
-      [this](verdict_atom, const std::string& how, bool counts) { judge(how, counts); },
+      [this](verdict_atom, const std::string& how, bool counts) {
+        if (!alone_) // else its work was done
+          judge(how, counts);
+      },
       [this](tick_atom) { judge({}, false); },
       [this](tick_atom, std::uint64_t id) { expire(id); },
   };

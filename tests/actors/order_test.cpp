@@ -293,6 +293,11 @@ TEST_CASE("what is still on its way is given to encoders for viewers, and once a
   CHECK_FALSE(x.urgent(anna, true, false));
   x.wish({{{1, 0b001}}, {}, 1, 0, {{1, 0b001}}, 8});
   CHECK(x.urgent(anna, true, false) == early);
+  // Or the other way round: it is known to come anew before what was made of it comes to nothing.
+  x.started(early, anna);
+  x.wish({{{1, 0b001}}, {}, 1, 0, {{1, 0b001}}, 9});
+  x.taken_back(early, anna, 8);
+  CHECK(x.urgent(anna, true, false) == early);
   x.arrived({{1, 0b111}});
   REQUIRE(x.urgent(anna, true, false) == early);
   CHECK_FALSE(x.is_early(early));

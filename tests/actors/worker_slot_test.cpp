@@ -264,6 +264,7 @@ TEST_CASE_METHOD(test::actor_fixture, "what was made of chunks on their way is h
     SECTION("also when its worker has ended") {
       self->send_exit(worker, caf::exit_reason::user_shutdown);
       run();
+      tell(made, verdict_atom_v, "it was killed", true); // of its successor
       CHECK(is_busy());
       answer(2, 7);
       CHECK(log->results.size() == 1);
