@@ -1,5 +1,6 @@
 #include "actors/database.hpp"
 #include "actors/json.hpp"
+#include "media/json.hpp"
 
 #include <algorithm>
 #include <cmath>

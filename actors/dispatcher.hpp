@@ -8,6 +8,7 @@
 #include <caf/all.hpp>
 
 #include <deque>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -118,6 +119,9 @@ private:
 
   using workers_map = std::map<encoder_id, worker>;
 
+  /// What of an order an encoder may be given.
+  using finder = std::function<std::optional<vp::order::part>(const vp::order&)>;
+
   void enlist(const encoder_actor& encoder, const encoder_info& where);
   caf::result<std::uint32_t> drain(const std::string& node);
   void drain(const encoder_actor& encoder);
@@ -129,8 +133,7 @@ private:
 
   void dispatch();
   bool give_task(encoder_id id, worker& who, const std::vector<video_order*>& open);
-  template <class Find>
-  bool give_wish(encoder_id id, worker& who, Find find);
+  bool give_wish(encoder_id id, worker& who, const finder& find);
   void give_on_demand(encoder_id id, worker& who);
   bool give_preview_analysis(encoder_id id, worker& who);
   bool is_alone(encoder_id id, const worker& who) const;

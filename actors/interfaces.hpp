@@ -1,6 +1,6 @@
 #pragma once
 
-#include "actors/messages.hpp"
+#include "actors/serialization.hpp"
 
 #include <caf/all.hpp>
 

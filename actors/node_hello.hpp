@@ -1,6 +1,7 @@
 #pragma once
 
 #include "actors/messages.hpp"
+#include "media/error.hpp"
 
 #include <map>
 #include <optional>
