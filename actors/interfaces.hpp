@@ -252,8 +252,9 @@ using upload_session_actor = caf::typed_actor<
     caf::replies_to<await_atom, std::uint64_t, std::uint64_t, bool>::with<media::byte_range, std::uint32_t>,
     // Tells `listener` what is there, now and whenever that changes, until one of the two ends.
     caf::reacts_to<watch_atom, arrival_listener>,
-    // Somebody waits for these bytes, the first ones most of all: whoever sends chunks is told so.
-    caf::reacts_to<want_atom, std::vector<media::byte_range>>>;
+    // Somebody waits for these bytes, the first ones most of all: whoever sends chunks is told so. `hurried`: viewers
+    // wait, or the first look at the video is under way, so that whoever sends what nobody waits for is held back.
+    caf::reacts_to<want_atom, std::vector<media::byte_range>, bool>>;
 
 /// The map of open uploads.
 using session_manager_actor = caf::typed_actor<

@@ -178,6 +178,7 @@ void transcode_job_state::keep_plan(const media::analysis& what, std::function<v
 void transcode_job_state::open(media::analysis what) {
   stage_ = stage::opening;
   looking_ = false;
+  tell_upload();
   take_plan(what);
   auto continued = what.inits.empty();
   auto answered = [this, continued](result<std::vector<stored_fragment>> kept) {
@@ -357,6 +358,7 @@ void transcode_job_state::begin_again(const std::string& reason) {
   plan_ = {};
   segments_.clear();
   looking_ = true; // until the encoders have let go
+  tell_upload();
   looked_at_.reset();
   cells_.clear();
   stored_.clear();

@@ -97,6 +97,7 @@ private:
   void follow_upload();
   void handle_arrival(const arrival& now);
   void become_whole();
+  void tell_upload();
   bool is_there(const cell_part& what) const;
   rendition_bits ready_bits(const media::segment& cell) const;
   void note_ready();
@@ -210,6 +211,8 @@ private:
     clock::time_point due{};
   };
   std::vector<viewer_wish> wishes_;                     ///< the oldest first
+  std::vector<media::byte_range> awaited_;              ///< of the file, by these
+  bool viewers_wait_ = false;                           ///< for something urgent
   std::map<std::string, std::deque<viewing>> viewings_; ///< by viewer, the latest last
   std::uint64_t last_wish_ = 0;
 

@@ -77,6 +77,7 @@ void transcode_job_state::look() {
   in.size = in.grows() ? beginning_there() : file_size_;
   looking_ = true;
   looked_at_ = bytes_there();
+  tell_upload();
   const auto begun = self_->clock().now();
   auto ended = [this, begun, plan = plan_number_] {
     if (plan != plan_number_)
@@ -109,6 +110,7 @@ void transcode_job_state::see(media::analysis found, const source_ref& in) {
 
 void transcode_job_state::see_nothing(const caf::error& problem, const source_ref& in) {
   looking_ = false;
+  tell_upload();
   if ((stage_ != stage::analyzing && stage_ != stage::encoding) || (whole_ && in.arriving()))
     return;
   const auto why = from_caf(problem);

@@ -60,6 +60,12 @@ void transcode_job_state::handle_arrival(const arrival& now) {
   look_if_due();
 }
 
+/// What of the file viewers wait for; they also wait for what is made of what is there, and for the first look at it.
+void transcode_job_state::tell_upload() {
+  if (!whole_)
+    self_->send(config_.upload, want_atom_v, awaited_, viewers_wait_ || (stage_ == stage::analyzing && looking_));
+}
+
 /// Whether what a viewer waits for can be made, if need be of chunks that are still on their way.
 bool transcode_job_state::is_there(const cell_part& what) const {
   const auto& work = cells_.at(what.segment);

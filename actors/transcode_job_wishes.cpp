@@ -108,6 +108,8 @@ void transcode_job_state::refuse_wishes() {
     for (auto& answer : one.answers)
       answer.deliver(to_caf(errc::overloaded, "the work on this video has been interrupted"));
   wishes_.clear();
+  awaited_.clear();
+  viewers_wait_ = false;
 }
 
 void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits which) {
@@ -158,7 +160,7 @@ void transcode_job_state::rank_wishes() {
   });
   viewer_needs needs;
   needs.reading = reading_;
-  std::vector<media::byte_range> bytes;
+  awaited_.clear();
   std::set<std::pair<std::uint32_t, rendition_bits>> seen; // several players want the same
   for (const auto& place : places) {
     const auto& what = place.wish->what;
@@ -170,13 +172,13 @@ void transcode_job_state::rank_wishes() {
     const auto& work = cells_.at(what.segment);
     if ((work.ready & what.renditions) != 0)
       continue;
-    bytes.push_back(bytes_of(work.cell, kind_of(what), source_.size));
+    awaited_.push_back(bytes_of(work.cell, kind_of(what), source_.size));
     if (place.wish->is_there && !place.later)
       needs.early.push_back(what);
   }
+  viewers_wait_ = !needs.urgent.empty();
   self_->send(dispatcher_, want_atom_v, config_.video_hash, std::move(needs));
-  if (!whole_)
-    self_->send(config_.upload, want_atom_v, std::move(bytes));
+  tell_upload();
 }
 
 /// What whoever opens a video that is being uploaded asks for first. One cell is enough: what is made apart from the

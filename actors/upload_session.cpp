@@ -53,6 +53,11 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
   look_for_head();
   self_->set_down_handler([this](const caf::down_msg& down) {
     std::erase_if(watchers_, [&](auto& one) { return one.address() == down.source; });
+    if (watchers_.empty()) { // as who spoke for the viewers
+      wanted_.clear();
+      hurried_ = false;
+      answer_if_wanted();
+    }
   });
   spoken_to_ = now();
   self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
@@ -88,13 +93,18 @@ upload_session_impl::behavior_type upload_session_state::make_behavior(upload_se
         return await(offset, length, acknowledged);
       },
       [this](watch_atom, const arrival_listener& listener) { watch(listener); },
-      [this](want_atom, std::vector<media::byte_range>& ranges) { wanted_ = std::move(ranges); },
+      [this](want_atom, std::vector<media::byte_range>& ranges, bool hurried) {
+        wanted_ = std::move(ranges);
+        hurried_ = hurried;
+        answer_if_wanted();
+      },
       [this](tick_atom) { tick(); },
       [this](arrive_atom) {
         pausing_ = false;
         if (untold_ != news::none)
           tell_watchers(untold_);
       },
+      [this](end_atom) { answer_held(now()); },
       [this](watch_atom) { learn_arrival(); },
       [this](retry_atom, std::uint32_t index) { lock(index); },
   };
@@ -111,6 +121,7 @@ upload_session_state::~upload_session_state() {
       one.answer.deliver(ended);
   for (auto& one : readers_)
     one.answer.deliver(ended);
+  answer_held(time_point::max());
 }
 
 void upload_session_state::open_source() {
@@ -347,11 +358,11 @@ void upload_session_state::recorded(std::uint64_t ticket, const video& known) {
   if (node.empty())
     return;
   auto index = node.mapped().index;
+  const auto waits = can_wait(index);
   present_[index] = true;
   received_ = std::max(received_, known.received_chunks);
   config_.metrics->chunks.Increment();
-  for (auto& promise : node.mapped().ends)
-    promise.deliver(receipt(index));
+  give_receipts(index, std::move(node.mapped().ends), waits);
   settle(ticket, index); // its owner may say it again
   holders_.erase(index);
   release(index);
@@ -377,6 +388,7 @@ void upload_session_state::abandon(std::uint64_t ticket, const error& reason) {
     tell_watchers(news::chunk);
   }
   release(gone.index);
+  answer_if_wanted(); // it may be this one, which nobody sends now
 }
 
 /// Lets those go on who waited for an index: all of them when the chunk is there by now, else one.
@@ -423,12 +435,6 @@ void upload_session_state::tick() {
     self_->quit();
   else
     self_->delayed_send(self_, std::min(config_.idle, config_.ticket_timeout) / 4, tick_atom_v);
-}
-
-chunk_receipt upload_session_state::receipt(std::uint32_t index) const {
-  auto& video = config_.video;
-  return {video.hash,         index,          chunk_size_ == 0 ? 0 : layout_.size(index, chunk_size_), received_,
-          video.total_chunks, wanted_chunks()};
 }
 
 } // namespace vp

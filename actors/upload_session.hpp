@@ -42,6 +42,8 @@ struct upload_session_config {
   caf::timespan idle = std::chrono::seconds(10);
   /// Deadline of a request to the catalog.
   caf::timespan deadline = std::chrono::seconds(15);
+  /// Bytes a second that one who sends chunk after chunk gets rid of while viewers wait for something else.
+  std::uint64_t rate_beside_viewers = std::uint64_t{16} << 20U;
   std::size_t max_writers = 64;       ///< chunks written at the same time
   std::size_t max_write = 256 * 1024; ///< bytes of one write
   std::shared_ptr<storage_metrics> metrics = std::make_shared<storage_metrics>();
@@ -55,6 +57,8 @@ using upload_session_impl = upload_session_actor::extend<
     caf::reacts_to<watch_atom>,
     // Time to tell again what has arrived.
     caf::reacts_to<arrive_atom>,
+    // Time for a receipt that was held back.
+    caf::reacts_to<end_atom>,
     // Time to try once more to lock an index.
     caf::reacts_to<retry_atom, std::uint32_t>>;
 
@@ -63,6 +67,9 @@ using upload_session_impl = upload_session_actor::extend<
 /// While the size of the chunks is unknown a chunk spools into a file of its own and is copied to its place when it is
 /// whole, for by then its own size tells that of the others. The index of an acknowledged chunk is never written again:
 /// who comes with it later gets a ticket that says `present`.
+///
+/// An upload that comes as fast as the machine can take it leaves little for what viewers wait for. While they do,
+/// receipts of chunks that nobody waits for are held back, as if the link were slower.
 ///
 /// Where processes share the folder, each may have a session of one upload. The right to an index is then a lock on the
 /// byte of the source file at that offset, which ends with its process; who has got it asks the catalog what became of
@@ -110,6 +117,12 @@ private:
     time_point since{};
   };
 
+  struct held_receipt {
+    std::uint32_t index = 0;
+    time_point due{};
+    std::vector<receipt_promise> answers;
+  };
+
   /// What has come: more of a chunk, or a whole one.
   enum class news : std::uint8_t { none, bytes, chunk };
 
@@ -128,6 +141,10 @@ private:
   void place(std::uint64_t ticket);
   result<void> put_in_place(writer& which);
   void recorded(std::uint64_t ticket, const video& known);
+  void give_receipts(std::uint32_t index, std::vector<receipt_promise> ends, bool can_wait);
+  void answer(std::uint32_t index, std::vector<receipt_promise>& ends) const;
+  void answer_if_wanted();
+  void answer_held(time_point until);
   void abandon(std::uint64_t ticket, const error& reason);
   void release(std::uint32_t index);
   void tick();
@@ -155,7 +172,9 @@ private:
   void learn_arrival();
   void look_for_head();
   std::optional<bool> find_out_growth() const;
+  std::vector<media::byte_range> awaited() const;
   std::vector<std::uint32_t> wanted_chunks() const;
+  bool can_wait(std::uint32_t index) const;
 
   chunk_receipt receipt(std::uint32_t index) const;
   void open_source();
@@ -178,6 +197,8 @@ private:
   std::vector<arrival_listener> watchers_;
   std::uint32_t reading_ = 1;             ///< see `arrival`
   std::vector<media::byte_range> wanted_; ///< by viewers
+  bool hurried_ = false;                  ///< they wait, for that or for something else
+  std::vector<held_receipt> held_back_;
   media::index_finder finder_{0};
   std::optional<bool> grows_; ///< see `arrival`
   bool pausing_ = false;      ///< the watchers were told a short while ago

@@ -15,7 +15,6 @@ namespace {
 /// Behind the index, or at the beginning where the index is far from there: what it takes to know the streams and to
 /// have a first picture.
 constexpr std::uint64_t head_size = std::uint64_t{1} << 20U;
-constexpr std::size_t most_wanted = 16; ///< chunks that a receipt names
 
 } // namespace
 
@@ -102,6 +101,7 @@ caf::result<media::byte_range, std::uint32_t> upload_session_state::await(std::u
     return {*there, reading_};
   auto promise = self_->make_response_promise<media::byte_range, std::uint32_t>();
   readers_.push_back({offset, length, acknowledged, promise, now()});
+  answer_if_wanted();
   look_elsewhere();
   return promise;
 }
@@ -224,26 +224,6 @@ std::optional<bool> upload_session_state::find_out_growth() const {
   std::vector<std::uint8_t> bytes(static_cast<std::size_t>(head));
   const auto got = (*source)->read(0, bytes);
   return got ? std::optional(media::begins_like_growing(std::span(bytes).first(*got))) : std::nullopt;
-}
-
-/// The missing chunks that somebody waits for and nobody sends; viewers first.
-std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
-  std::vector<std::uint32_t> indexes;
-  if (chunk_size_ == 0)
-    return indexes;
-  auto ranges = wanted_;
-  for (const auto& one : readers_)
-    ranges.push_back({one.offset, one.offset + one.length});
-  for (const auto& range : ranges)
-    for (auto offset = range.begin; offset < range.end; offset = (offset / chunk_size_ + 1) * chunk_size_) {
-      const auto index = static_cast<std::uint32_t>(offset / chunk_size_);
-      if (index >= present_.size() || indexes.size() == most_wanted)
-        break;
-      if (!present_[index] && !holders_.contains(index)
-          && std::find(indexes.begin(), indexes.end(), index) == indexes.end())
-        indexes.push_back(index);
-    }
-  return indexes;
 }
 
 } // namespace vp

@@ -245,7 +245,8 @@ inline order_listener::behavior_type scripted_listener(order_listener::pointer s
 
 struct session_log {
   std::vector<media::byte_range> wanted; ///< the last time that somebody said so
-  arrival there;                         ///< when somebody begins to watch
+  bool hurried = false;
+  arrival there; ///< when somebody begins to watch
 };
 
 inline upload_session_actor::behavior_type scripted_session(upload_session_actor::pointer self,
@@ -261,7 +262,10 @@ inline upload_session_actor::behavior_type scripted_session(upload_session_actor
         return {media::byte_range{}, 1U};
       },
       [self, log](watch_atom, const arrival_listener& listener) { self->send(listener, arrive_atom_v, log->there); },
-      [log](want_atom, const std::vector<media::byte_range>& ranges) { log->wanted = ranges; },
+      [log](want_atom, const std::vector<media::byte_range>& ranges, bool hurried) {
+        log->wanted = ranges;
+        log->hurried = hurried;
+      },
   };
 }
 

@@ -77,6 +77,20 @@ TEST_CASE_METHOD(arriving_fixture, "the bytes that viewers wait for are asked fo
   }
 }
 
+TEST_CASE_METHOD(arriving_fixture, "an upload is held back while viewers wait, or for the first look at it",
+                 "[transcode_job]") {
+  start();
+  CHECK(session->hurried);
+  advance(2s);
+  CHECK_FALSE(session->hurried);
+  const auto id = wish(4, "me");
+  REQUIRE(id);
+  run();
+  CHECK(session->hurried);
+  tell(job, abort_atom_v, config.video_hash, *id);
+  CHECK_FALSE(session->hurried);
+}
+
 TEST_CASE_METHOD(arriving_fixture, "a viewer waits for so many fragments, and all together for so many",
                  "[transcode_job]") {
   begin_and_analyze();

@@ -57,6 +57,7 @@ struct session_fixture : test::storage_fixture {
     config.folder = folder;
     config.video = *db->get(a);
     config.chunks = *db->chunks(a);
+    config.rate_beside_viewers = 10;
     session = spawn(upload_session, config);
     run();
   }
@@ -439,7 +440,7 @@ TEST_CASE_METHOD(session_fixture, "bytes whose place is not known yet are not th
 
 TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody waits for", "[upload_session]") {
   begin_upload(5, 5);
-  tell(session, want_atom_v, std::vector<media::byte_range>{{22, 25}, {3, 12}});
+  tell(session, want_atom_v, std::vector<media::byte_range>{{22, 25}, {3, 12}}, false);
   CHECK(put(0, text.substr(0, 5))->wanted_chunks == std::vector<std::uint32_t>{4, 1, 2});
   auto reader = request(session, await_atom_v, std::uint64_t{16}, std::uint64_t{2}, false);
   auto sent = begin(1);
@@ -447,6 +448,73 @@ TEST_CASE_METHOD(session_fixture, "a receipt names the chunks that somebody wait
   CHECK(put(4, text.substr(20, 5))->wanted_chunks == std::vector<std::uint32_t>{2, 3});
   CHECK(put(3, text.substr(15, 5))->wanted_chunks == std::vector<std::uint32_t>{2});
   CHECK(std::get<0>(*reader.get<media::byte_range, std::uint32_t>()) == media::byte_range{15, 25});
+}
+
+TEST_CASE_METHOD(session_fixture, "while viewers wait, who sends what they don't wait for is held back",
+                 "[upload_session]") {
+  begin_upload(5, 5);
+  const auto told = std::make_shared<std::vector<arrival>>();
+  const auto job = spawn(arrival_log, told);
+  tell(session, watch_atom_v, arrival_listener{job});
+  const auto send = [&](std::uint32_t index) {
+    const auto ticket = begin(index);
+    REQUIRE(ticket);
+    REQUIRE(write(ticket->id, text.substr(index * 5, 5)));
+    return request(session, end_atom_v, ticket->id);
+  };
+  tell(session, want_atom_v, std::vector<media::byte_range>{{3, 4}}, true);
+  CHECK(send(0).get<chunk_receipt>());
+  auto third = send(3);
+  advance(100ms, 10ms);
+  auto fourth = send(4);
+  CHECK(told->back().present == std::vector<media::byte_range>{{0, 5}, {15, 20}}); // that it is there, is told at once
+  CHECK(begin(3)->present);
+  SECTION("to a rate") {
+    advance(350ms, 10ms);
+    CHECK_FALSE(third.answered());
+    advance(100ms, 10ms);
+    CHECK(third.get<chunk_receipt>()->chunk_index == 3);
+    CHECK_FALSE(fourth.answered());
+    advance(100ms, 10ms);
+    CHECK(fourth.get<chunk_receipt>()->chunk_index == 4);
+  }
+  SECTION("until viewers have what they waited for") {
+    tell(session, want_atom_v, std::vector<media::byte_range>{}, false);
+    CHECK(third.get<chunk_receipt>());
+    CHECK(fourth.get<chunk_receipt>());
+    CHECK(send(2).get<chunk_receipt>());
+  }
+  SECTION("until they wait for something that it has not sent yet") {
+    tell(session, want_atom_v, std::vector<media::byte_range>{{11, 12}}, true);
+    CHECK(third.get<chunk_receipt>()->wanted_chunks == std::vector<std::uint32_t>{2});
+    CHECK(fourth.get<chunk_receipt>());
+    CHECK(send(2).get<chunk_receipt>());
+    auto next = send(1); // is held back as long as the others would have been
+    advance(450ms, 10ms);
+    CHECK_FALSE(next.answered());
+    advance(100ms, 10ms);
+    CHECK(next.answered());
+  }
+  SECTION("until somebody reads on") {
+    auto reader = request(session, await_atom_v, std::uint64_t{11}, std::uint64_t{1}, false);
+    CHECK(third.get<chunk_receipt>()->wanted_chunks == std::vector<std::uint32_t>{2});
+    CHECK(send(1).get<chunk_receipt>()); // so that what is waited for comes next
+    const auto ticket = begin(2);
+    REQUIRE(ticket);
+    REQUIRE(write(ticket->id, text.substr(10, 5)));
+    CHECK(reader.get<media::byte_range, std::uint32_t>());
+  }
+  SECTION("until nobody speaks for them any more") {
+    self->send_exit(job, caf::exit_reason::user_shutdown);
+    CHECK(third.get<chunk_receipt>());
+    CHECK(fourth.get<chunk_receipt>());
+    CHECK(send(2).get<chunk_receipt>());
+  }
+  SECTION("but not beyond the session's end") {
+    self->send_exit(session, caf::exit_reason::user_shutdown);
+    CHECK(third.get<chunk_receipt>()->chunk_index == 3);
+    CHECK(fourth.get<chunk_receipt>()->chunk_index == 4);
+  }
 }
 
 TEST_CASE_METHOD(session_fixture, "only so many write at the same time", "[upload_session]") {

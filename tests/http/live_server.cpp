@@ -153,7 +153,7 @@ void live_server::grant_wishes() {
 void live_server::want(const std::string& hash, const std::vector<media::byte_range>& ranges) {
   caf::scoped_actor self{system_};
   self->request(sessions_, patience, session_atom_v, hash)
-      .receive([&](const upload_session_actor& session) { self->send(session, want_atom_v, ranges); }, failed);
+      .receive([&](const upload_session_actor& session) { self->send(session, want_atom_v, ranges, false); }, failed);
 }
 
 void live_server::complete(const std::string& hash) {
