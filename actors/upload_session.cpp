@@ -186,7 +186,7 @@ result<chunk_ticket> upload_session_state::grant(std::uint32_t index) {
   writer granted;
   granted.index = index;
   granted.max_size = max_size;
-  granted.used = now();
+  granted.since = granted.used = now();
   if (chunk_size_ == 0) {
     auto spool = file::nameless(config_.folder.video(config_.video.hash));
     if (!spool)
@@ -362,7 +362,7 @@ void upload_session_state::recorded(std::uint64_t ticket, const video& known) {
   present_[index] = true;
   received_ = std::max(received_, known.received_chunks);
   config_.metrics->chunks.Increment();
-  give_receipts(index, std::move(node.mapped().ends), waits);
+  give_receipts(std::move(node.mapped()), waits);
   settle(ticket, index); // its owner may say it again
   holders_.erase(index);
   release(index);

@@ -100,6 +100,7 @@ private:
     std::uint64_t position = 0;        ///< bytes written
     file spool;                        ///< open while the chunk is not in its place
     std::vector<receipt_promise> ends; ///< who waits for the catalog to know of the chunk
+    time_point since{};
     time_point used{};
   };
 
@@ -141,7 +142,7 @@ private:
   void place(std::uint64_t ticket);
   result<void> put_in_place(writer& which);
   void recorded(std::uint64_t ticket, const video& known);
-  void give_receipts(std::uint32_t index, std::vector<receipt_promise> ends, bool can_wait);
+  void give_receipts(writer done, bool can_wait);
   void answer(std::uint32_t index, std::vector<receipt_promise>& ends) const;
   void answer_if_wanted();
   void answer_held(time_point until);

@@ -54,16 +54,17 @@ std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
   return indexes;
 }
 
-void upload_session_state::give_receipts(std::uint32_t index, std::vector<receipt_promise> ends, bool can_wait) {
-  if (!can_wait) {
-    answer(index, ends);
+/// As late as they would be at the rate that is left, where they can wait.
+void upload_session_state::give_receipts(writer done, bool can_wait) {
+  const std::chrono::duration<double> at_that_rate{static_cast<double>(done.position)
+                                                   / static_cast<double>(config_.rate_beside_viewers)};
+  const auto due = done.since + std::min(longest_pause, std::chrono::round<caf::timespan>(at_that_rate));
+  if (!can_wait || due <= now()) {
+    answer(done.index, done.ends);
     return;
   }
-  const std::chrono::duration<double> at_that_rate{static_cast<double>(layout_.size(index, chunk_size_))
-                                                   / static_cast<double>(config_.rate_beside_viewers)};
-  const auto pause = std::min(longest_pause, std::chrono::round<caf::timespan>(at_that_rate));
-  held_back_.push_back({index, now() + pause, std::move(ends)});
-  self_->delayed_send(self_, pause, end_atom_v);
+  self_->delayed_send(self_, due - now(), end_atom_v);
+  held_back_.push_back({done.index, due, std::move(done.ends)});
 }
 
 void upload_session_state::answer(std::uint32_t index, std::vector<receipt_promise>& ends) const {

@@ -478,6 +478,15 @@ TEST_CASE_METHOD(session_fixture, "while viewers wait, who sends what they don't
     advance(100ms, 10ms);
     CHECK(fourth.get<chunk_receipt>()->chunk_index == 4);
   }
+  SECTION("which a slow one does not reach") {
+    const auto ticket = begin(1);
+    REQUIRE(ticket);
+    REQUIRE(write(ticket->id, text.substr(5, 5)));
+    advance(600ms, 10ms);
+    CHECK(third.get<chunk_receipt>());
+    CHECK(fourth.get<chunk_receipt>());
+    CHECK(end(ticket->id));
+  }
   SECTION("until viewers have what they waited for") {
     tell(session, want_atom_v, std::vector<media::byte_range>{}, false);
     CHECK(third.get<chunk_receipt>());
