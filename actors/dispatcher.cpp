@@ -217,6 +217,7 @@ void dispatcher_state::dispatch() {
     if (idle_.contains(id))
       give_on_demand(id, workers_.at(id));
   make_way();
+  drop_unwanted();
   // A copy: who is given a task leaves the set.
   const std::vector<encoder_id> idle(idle_.begin(), idle_.end());
   std::vector<video_order*> open;

@@ -145,6 +145,8 @@ private:
   std::vector<video_order*> open_orders();
   static void sort_by_turn(std::vector<video_order*>& orders);
   void make_way();
+  void drop_unwanted();
+  void interrupt(encoder_id id, worker& who);
   void note_viewers();
   void look_for_viewers();
   bool is_last_free(encoder_id id) const;

@@ -110,12 +110,33 @@ void dispatcher_state::make_way() {
       if (!task || task->generation != x.generation || task->interrupted
           || !x.order.holds_back(task->part, least(*task)))
         continue;
-      task->interrupted = true;
       --free;
-      spdlog::debug("encoder {}: segment {} of {} makes way", id, task->segment, hash);
-      self_->send(who.handle, cancel_atom_v, hash);
+      interrupt(id, who);
     }
   }
+}
+
+/// Ends what one for viewers makes and nobody wants any more, where all of them are busy and somebody has sought.
+void dispatcher_state::drop_unwanted() {
+  if (free_on_demand() > 0
+      || std::ranges::none_of(orders_, [](const auto& x) { return x.second.order.keeps_seekers_waiting(); }))
+    return;
+  const auto is_for_nobody = [this](encoder_id id) {
+    const auto& task = workers_.at(id).task;
+    const auto found = task ? orders_.find(task->video_hash) : orders_.end();
+    return found != orders_.end() && task->generation == found->second.generation
+           && found->second.order.is_for_nobody(task->part);
+  };
+  const auto found = std::ranges::find_if(on_demand_, is_for_nobody);
+  if (found != on_demand_.end() && !workers_.at(*found).task->interrupted)
+    interrupt(*found, workers_.at(*found));
+}
+
+/// To be begun anew, behind something urgent.
+void dispatcher_state::interrupt(encoder_id id, worker& who) {
+  who.task->interrupted = true;
+  spdlog::debug("encoder {}: segment {} of {} makes way", id, who.task->segment, who.task->video_hash);
+  self_->send(who.handle, cancel_atom_v, who.task->video_hash);
 }
 
 /// Nobody has wished for anything since so long, or later than that.

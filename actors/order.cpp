@@ -3,6 +3,7 @@
 #include "actors/timeline.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -139,6 +140,22 @@ bool order::holds_back(const part& task, need least) const {
   return (task.renditions & needed) != 0 && (task.renditions & ~needed & decoded_) != 0;
 }
 
+bool order::keeps_seekers_waiting() const {
+  const auto sought = std::span(wishes_.urgent).first(std::min<std::size_t>(wishes_.sought, wishes_.urgent.size()));
+  return std::ranges::any_of(sought, [this](const cell_part& one) {
+    const auto index = find(one.segment);
+    return index && !has_failed({*index, one.renditions}) && (entries_[*index].open(true) & one.renditions) != 0;
+  });
+}
+
+bool order::is_for_nobody(const part& task) const {
+  const auto& x = entries_[task.index];
+  const auto number = cell(task.index).number;
+  return ((x.urgent | x.soon) & task.renditions) == 0 && std::ranges::none_of(what_.first, [&](const cell_part& one) {
+           return one.segment == number && (one.renditions & task.renditions) != 0;
+         });
+}
+
 std::vector<cell_part> order::running_parts() const {
   std::vector<cell_part> parts;
   for (std::size_t i = 0; i < entries_.size(); ++i)
@@ -273,7 +290,8 @@ std::uint32_t order::lost(const part& what, encoder_id encoder) {
 
 void order::interrupted(const part& what, encoder_id encoder) {
   wait_again(what, encoder);
-  entries_[what.index].interrupted = true;
+  if (std::popcount(what.renditions & decoded_) > 1)
+    entries_[what.index].interrupted = true;
 }
 
 void order::taken_back(const part& what, encoder_id encoder, std::uint32_t reading) {

@@ -375,6 +375,37 @@ TEST_CASE_METHOD(dispatcher_fixture, "what is urgent gets out of a task for more
   CHECK(order.fragments() == 9);
 }
 
+TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for whoever seeks", "[dispatcher]") {
+  start();
+  auto script = std::make_shared<test::encoder_script>();
+  script->takes = 10s;
+  add_encoder(script, "node", true);
+  add_encoder(script, "node", true);
+  auto order = open(test::make_order(video_a, 200), {{0, 0b100}});
+  wish({{100, 0b001}});
+  REQUIRE(script->segments == begun{{video_a, 0}, {video_a, 100}});
+  wish({{100, 0b001}, {150, 0b001}});
+  CHECK(script->cancels == 0); // the other one is wanted first
+  advance(11s);
+  REQUIRE(script->segments.back() == std::pair{video_a, 150U});
+  wish({{150, 0b001}, {160, 0b001}});
+  REQUIRE(script->segments.size() == 4);
+  wish({{170, 0b001}, {160, 0b001}}, {}, 0);
+  CHECK(script->cancels == 0); // for nobody has sought
+  wish({{170, 0b001}, {160, 0b001}});
+  CHECK(script->cancels == 1);
+  CHECK(script->segments.back() == std::pair{video_a, 170U});
+  wish({{170, 0b001}, {160, 0b001}, {180, 0b001}});
+  CHECK(script->cancels == 1);
+  // What was ended is made as anything else, and is nobody's failure or loss.
+  auto ordinary = add_encoder();
+  wish({});
+  advance(300s);
+  CHECK(order.fragments() == 600);
+  CHECK(config.metrics->failures.Value() == 0);
+  CHECK(config.metrics->losses.Value() == 0);
+}
+
 TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody free", "[dispatcher]") {
   start();
   auto script = std::make_shared<test::encoder_script>();
