@@ -66,8 +66,10 @@ transcode_job_state::clock::time_point transcode_job_state::due(const std::strin
   auto& of_viewer = viewings_[viewer];
   const auto kind = kind_of(what);
   const auto from = span_of(plan_, cells_.at(what.segment).cell).from;
-  auto found = std::find_if(of_viewer.rbegin(), of_viewer.rend(),
-                            [&](const viewing& one) { return one.kind == kind && one.last + 1 == what.segment; });
+  // Who has asked for nothing until long after all was played has stopped there, and now comes back.
+  auto found = std::find_if(of_viewer.rbegin(), of_viewer.rend(), [&](const viewing& one) {
+    return one.kind == kind && one.last + 1 == what.segment && now <= one.due + most_buffered;
+  });
   if (found == of_viewer.rend()) {
     if (of_viewer.size() == viewings_kept)
       of_viewer.pop_front();

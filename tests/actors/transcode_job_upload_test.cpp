@@ -145,6 +145,19 @@ TEST_CASE_METHOD(arriving_fixture, "who seeks comes before whoever plays on too 
   CHECK(session->wanted[2].begin == piece);
 }
 
+TEST_CASE_METHOD(arriving_fixture, "who comes back to where it stopped has sought", "[transcode_job]") {
+  begin_and_analyze();
+  REQUIRE(wish(0, "back"));
+  arrives(piece + piece / 2);
+  const auto away = GENERATE(2s, 20s);
+  advance(away);
+  REQUIRE(wish(1, "back"));
+  REQUIRE(wish(5, "seeks"));
+  run();
+  REQUIRE(session->wanted.size() == 2);
+  CHECK(session->wanted[0].begin == (away > 10s ? 1 : 5) * piece);
+}
+
 TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {
   encoder->fault = [](const std::string&, std::uint32_t segment) -> std::optional<error> {
     return segment == 1 ? std::optional{error{errc::broken_media, "broken"}} : std::nullopt;
