@@ -20,7 +20,7 @@ import { machine, makeSource, quantile, seconds, startServer, within } from './c
 const PERIOD = 10_000; // ms between a viewer's seeks
 const PART = 0.95;
 
-/** `viewers`: with the real one; `limit` in ms; `rendition`: of the scripted ones. */
+/** `viewers`: with the real one and, where there is a `scan`, with who does that; `limit` in ms; `rendition`: of the scripted ones. */
 const CASES = {
   copy: { closed: true, viewers: 10, limit: 2000, rendition: '1080p', options: [] },
   encode: { closed: true, viewers: 3, limit: 2000, rendition: '360p', options: ['--copy-source', 'off'] },
@@ -163,7 +163,7 @@ async function measure(t, name, source, { span, toTheEnd }) {
 
   const start = Date.now();
   const end = start + span;
-  const clients = Array.from({ length: viewers - 1 }, (_, i) => new Client(i + 2));
+  const clients = Array.from({ length: viewers - (scans ? 2 : 1) }, (_, i) => new Client(i + 2));
   const soonest = video.progress.renditions.find(({ copied }) => copied)?.name ?? null;
   const real = player(t, server, video.hls_url, soonest, end);
   const scanner = new Client(100);
@@ -186,7 +186,7 @@ async function measure(t, name, source, { span, toTheEnd }) {
       + `| ${seconds(Math.max(...values))} | ${seconds(limit)} |`);
   };
   console.log('| case | who | seeks | median | 95% within | most | limit |\n|---|---|---|---|---|---|---|');
-  if (scripted.length > 0) row(`${viewers - 1} scripts`, scripted);
+  if (clients.length > 0) row(`${clients.length} scripted`, scripted);
   row('player, to the picture', shown);
   console.log(`\n${refused} requests of scripts were refused for a while; the player told ${errors.length} errors ${errors.join(' ')}`);
   if (beyond.length > 0) console.log(`beyond the limit: ${beyond.join(', ')}`);
