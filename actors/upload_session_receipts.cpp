@@ -58,13 +58,13 @@ std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
 void upload_session_state::give_receipts(writer done, bool can_wait) {
   const std::chrono::duration<double> at_that_rate{static_cast<double>(done.position)
                                                    / static_cast<double>(config_.rate_beside_viewers)};
-  const auto due = done.since + std::min(longest_pause, std::chrono::round<caf::timespan>(at_that_rate));
-  if (!can_wait || due <= now()) {
+  const auto pause = std::min(longest_pause, done.since + std::chrono::round<caf::timespan>(at_that_rate) - now());
+  if (!can_wait || pause <= caf::timespan::zero()) {
     answer(done.index, done.ends);
     return;
   }
-  self_->delayed_send(self_, due - now(), end_atom_v);
-  held_back_.push_back({done.index, due, std::move(done.ends)});
+  self_->delayed_send(self_, pause, end_atom_v);
+  held_back_.push_back({done.index, now() + pause, std::move(done.ends)});
 }
 
 void upload_session_state::answer(std::uint32_t index, std::vector<receipt_promise>& ends) const {

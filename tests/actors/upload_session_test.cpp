@@ -487,6 +487,19 @@ TEST_CASE_METHOD(session_fixture, "while viewers wait, who sends what they don't
     CHECK(fourth.get<chunk_receipt>());
     CHECK(end(ticket->id));
   }
+  SECTION("and one that is not as fast only for the rest") {
+    const auto ticket = begin(1);
+    REQUIRE(ticket);
+    REQUIRE(write(ticket->id, text.substr(5, 5)));
+    advance(300ms, 10ms);
+    auto sent = request(session, end_atom_v, ticket->id);
+    advance(150ms, 10ms);
+    CHECK(third.get<chunk_receipt>());
+    CHECK_FALSE(sent.answered());
+    advance(100ms, 10ms);
+    CHECK(fourth.get<chunk_receipt>());
+    CHECK(sent.get<chunk_receipt>());
+  }
   SECTION("until viewers have what they waited for") {
     tell(session, want_atom_v, std::vector<media::byte_range>{}, false);
     CHECK(third.get<chunk_receipt>());
