@@ -122,8 +122,9 @@ void dispatcher_state::drop_unwanted() {
       || std::ranges::none_of(orders_, [](const auto& x) { return x.second.order.keeps_seekers_waiting(); }))
     return;
   const auto is_for_nobody = [this](encoder_id id) {
-    const auto& task = workers_.at(id).task;
-    const auto found = task ? orders_.find(task->video_hash) : orders_.end();
+    const auto& who = workers_.at(id);
+    const auto& task = who.task;
+    const auto found = task && !who.drained ? orders_.find(task->video_hash) : orders_.end();
     return found != orders_.end() && task->generation == found->second.generation
            && found->second.order.is_for_nobody(task->part);
   };

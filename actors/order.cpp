@@ -142,18 +142,18 @@ bool order::holds_back(const part& task, need least) const {
 
 bool order::keeps_seekers_waiting() const {
   const auto sought = std::span(wishes_.urgent).first(std::min<std::size_t>(wishes_.sought, wishes_.urgent.size()));
-  return std::ranges::any_of(sought, [this](const cell_part& one) {
-    const auto index = find(one.segment);
-    return index && !has_failed({*index, one.renditions}) && (entries_[*index].open(true) & one.renditions) != 0;
-  });
+  return first_open(
+             sought, 0, true, [&](const part& x) { return !has_failed(x); }, true)
+      .has_value();
 }
 
 bool order::is_for_nobody(const part& task) const {
   const auto& x = entries_[task.index];
   const auto number = cell(task.index).number;
-  return ((x.urgent | x.soon) & task.renditions) == 0 && std::ranges::none_of(what_.first, [&](const cell_part& one) {
-           return one.segment == number && (one.renditions & task.renditions) != 0;
-         });
+  return x.sought == 0 && ((x.urgent | x.soon) & task.renditions) == 0
+         && std::ranges::none_of(what_.first, [&](const cell_part& one) {
+              return one.segment == number && (one.renditions & task.renditions) != 0;
+            });
 }
 
 std::vector<cell_part> order::running_parts() const {
@@ -290,7 +290,7 @@ std::uint32_t order::lost(const part& what, encoder_id encoder) {
 
 void order::interrupted(const part& what, encoder_id encoder) {
   wait_again(what, encoder);
-  if (std::popcount(what.renditions & decoded_) > 1)
+  if (std::popcount(what.renditions) > 1)
     entries_[what.index].interrupted = true;
 }
 

@@ -85,10 +85,10 @@ public:
   /// segment that was `interrupted`.
   bool holds_back(const part& task, need least) const;
 
-  /// Whether somebody who has sought waits for what can be given out.
+  /// Whether somebody who has sought waits for what can be given to those for viewers, and is in no other task.
   bool keeps_seekers_waiting() const;
 
-  /// Whether nobody waits for any of this, nor will when a video begins.
+  /// Whether nobody waits for any of this now or soon, has sought to its segment, or will when a video begins.
   bool is_for_nobody(const part& task) const;
 
   /// The bytes of these are there.
@@ -107,7 +107,8 @@ public:
   /// Waits again, after its encoder was lost; answers how often that happened by now to this segment.
   std::uint32_t lost(const part& what, encoder_id encoder);
 
-  /// Waits again, after its encoder was told to leave it for something urgent; where that was in it, not a second time.
+  /// Waits again, after its encoder was told to leave it for something urgent. A task for several renditions is not
+  /// left a second time.
   void interrupted(const part& what, encoder_id encoder);
 
   /// Waits for its bytes again, which were early and came to nothing. It is not early again in the same `reading`.

@@ -66,7 +66,7 @@ transcode_job_state::clock::time_point transcode_job_state::due(const std::strin
   auto& of_viewer = viewings_[viewer];
   const auto kind = kind_of(what);
   const auto from = span_of(plan_, cells_.at(what.segment).cell).from;
-  // Who has asked for nothing until long after all was played has stopped there, and now comes back.
+  // Who has asked for nothing until long after that was played has stopped, and now comes back.
   auto found = std::find_if(of_viewer.rbegin(), of_viewer.rend(), [&](const viewing& one) {
     return one.kind == kind && one.last + 1 == what.segment && now <= one.due + most_buffered;
   });
@@ -115,12 +115,18 @@ void transcode_job_state::refuse_wishes() {
 }
 
 void transcode_job_state::grant_wishes(std::uint32_t number, rendition_bits which) {
+  const auto now = self_->clock().now();
   const auto granted = std::erase_if(wishes_, [&](viewer_wish& one) {
-    const auto is_it = one.what.segment == number && (one.what.renditions & which) != 0;
-    if (is_it)
-      for (auto& answer : one.answers)
-        answer.deliver(caf::unit);
-    return is_it;
+    if (one.what.segment != number || (one.what.renditions & which) == 0)
+      return false;
+    for (auto& answer : one.answers)
+      answer.deliver(caf::unit);
+    // It is played from now on, if not later.
+    if (auto found = viewings_.find(one.viewer); found != viewings_.end())
+      for (auto& its : found->second)
+        if (its.kind == kind_of(one.what) && its.last == number)
+          its.due = std::max(its.due, now);
+    return true;
   });
   if (granted != 0)
     rank_wishes();

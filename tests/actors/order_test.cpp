@@ -272,6 +272,40 @@ TEST_CASE("only what has arrived is given out", "[order]") {
   CHECK(x.next(anna, true) == order::part{2, 0b100});
 }
 
+TEST_CASE("a task for one rendition can be left again and again", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  x.started({3, 0b001}, anna);
+  x.interrupted({3, 0b001}, anna);
+  x.started(all(3), anna);
+  x.wish({{{3, 0b001}}, {}, 1});
+  CHECK(x.holds_back(all(3), order::need::sought));
+}
+
+TEST_CASE("it is known whether seekers wait, and for what nobody does", "[order]") {
+  order x{test::make_order(test::hash_of('a'), 9)};
+  const order::part sought{3, 0b001};
+  x.wish({{{3, 0b001}}, {}, 1});
+  CHECK(x.keeps_seekers_waiting());
+  x.started(sought, anna);
+  CHECK_FALSE(x.keeps_seekers_waiting());
+  CHECK_FALSE(x.is_for_nobody(sought));
+  SECTION("not for what only a fresh encoder may make") {
+    x.crashed(sought, anna);
+  }
+  SECTION("not for what somebody has failed at") {
+    x.failed(sought, anna);
+  }
+  CHECK_FALSE(x.keeps_seekers_waiting());
+  x.wish({{{4, 0b001}}, {{6, 0b001}, {7, 0b001}}, 0, 1});
+  CHECK_FALSE(x.keeps_seekers_waiting()); // who plays on
+  CHECK(x.is_for_nobody(sought));
+  CHECK_FALSE(x.is_for_nobody({4, 0b001}));
+  CHECK_FALSE(x.is_for_nobody({6, 0b001})); // is wanted soon
+  CHECK(x.is_for_nobody({7, 0b001}));
+  x.wish({{{4, 0b100}}, {}, 1});
+  CHECK_FALSE(x.is_for_nobody({4, 0b001})); // will be wanted behind the sound
+}
+
 TEST_CASE("what is still on its way is given to encoders for viewers, and once a reading", "[order]") {
   auto what = test::make_order(test::hash_of('a'), 3);
   for (auto& cell : what.cells)

@@ -158,6 +158,21 @@ TEST_CASE_METHOD(arriving_fixture, "who comes back to where it stopped has sough
   CHECK(session->wanted[0].begin == (away > 10s ? 1 : 5) * piece);
 }
 
+TEST_CASE_METHOD(arriving_fixture, "who has waited long for what it plays has not sought", "[transcode_job]") {
+  begin_and_analyze();
+  auto played = request(job, await_atom_v, config.video_hash, *wish(1, "late"));
+  advance(20s);
+  CHECK_FALSE(played.answered());
+  arrives(2 * piece + piece / 2);
+  advance(5s);
+  CHECK(played.get<void>());
+  REQUIRE(wish(2, "late"));
+  REQUIRE(wish(5, "seeks"));
+  run();
+  REQUIRE(session->wanted.size() == 2);
+  CHECK(session->wanted[0].begin == 5 * piece);
+}
+
 TEST_CASE_METHOD(arriving_fixture, "what can't be encoded yet is left until the upload is whole", "[transcode_job]") {
   encoder->fault = [](const std::string&, std::uint32_t segment) -> std::optional<error> {
     return segment == 1 ? std::optional{error{errc::broken_media, "broken"}} : std::nullopt;
