@@ -139,8 +139,9 @@ void dispatcher_state::fail(encoder_id id, std::uint64_t task, const caf::error&
     orders_.at(done->video_hash).order.interrupted(done->part, id);
     settle(done->video_hash);
   } else if (why.code == errc::overloaded || (why.code == errc::cancelled && !done->unwanted)) {
-    lose_task(std::move(*done), id);                  // Not the task's fault.
-  } else if (done->reading != 0 && !done->unwanted) { // What was still on its way may not have been the source's.
+    lose_task(std::move(*done), id); // Not the task's fault.
+  } else if (done->reading != 0 && !done->unwanted) {
+    // What was still on its way may not have been the source's.
     spdlog::debug("encoder {}: segment {} of {} is taken back: {}", id, done->segment, done->video_hash, why.text);
     orders_.at(done->video_hash).order.taken_back(done->part, id, done->reading);
     settle(done->video_hash);

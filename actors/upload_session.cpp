@@ -358,11 +358,10 @@ void upload_session_state::recorded(std::uint64_t ticket, const video& known) {
   if (node.empty())
     return;
   auto index = node.mapped().index;
-  const auto waits = can_wait(index);
   present_[index] = true;
   received_ = std::max(received_, known.received_chunks);
   config_.metrics->chunks.Increment();
-  give_receipts(std::move(node.mapped()), waits);
+  give_receipts(std::move(node.mapped()));
   settle(ticket, index); // its owner may say it again
   holders_.erase(index);
   release(index);

@@ -142,7 +142,7 @@ private:
   void place(std::uint64_t ticket);
   result<void> put_in_place(writer& which);
   void recorded(std::uint64_t ticket, const video& known);
-  void give_receipts(writer done, bool can_wait);
+  void give_receipts(writer done);
   void answer(std::uint32_t index, std::vector<receipt_promise>& ends) const;
   void answer_if_wanted();
   void answer_held(time_point until);

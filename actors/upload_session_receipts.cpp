@@ -55,11 +55,11 @@ std::vector<std::uint32_t> upload_session_state::wanted_chunks() const {
 }
 
 /// As late as they would be at the rate that is left, where they can wait.
-void upload_session_state::give_receipts(writer done, bool can_wait) {
+void upload_session_state::give_receipts(writer done) {
   const std::chrono::duration<double> at_that_rate{static_cast<double>(done.position)
                                                    / static_cast<double>(config_.rate_beside_viewers)};
   const auto pause = std::min(longest_pause, done.since + std::chrono::round<caf::timespan>(at_that_rate) - now());
-  if (!can_wait || pause <= caf::timespan::zero()) {
+  if (!can_wait(done.index) || pause <= caf::timespan::zero()) {
     answer(done.index, done.ends);
     return;
   }

@@ -13,6 +13,7 @@
 #include <vector>
 
 namespace vp::test {
+
 inline const auto video_a = hash_of('a');
 inline const auto video_b = hash_of('b');
 
