@@ -116,10 +116,20 @@ void dispatcher_state::make_way() {
   }
 }
 
+/// Whether something that somebody has sought to waits for an encoder, or in a task of one that makes other renditions
+/// with it.
+bool dispatcher_state::keeps_seekers_waiting(const video_order& x) const {
+  return x.order.keeps_seekers_waiting() || std::ranges::any_of(workers_, [&x](const auto& one) {
+           const auto& task = one.second.task;
+           return task && task->generation == x.generation && !task->interrupted
+                  && x.order.holds_back(task->part, order::need::sought);
+         });
+}
+
 /// Ends what one for viewers makes and nobody wants any more, where all of them are busy and somebody has sought.
 void dispatcher_state::drop_unwanted() {
-  if (free_on_demand() > 0
-      || std::ranges::none_of(orders_, [](const auto& x) { return x.second.order.keeps_seekers_waiting(); }))
+  if (on_demand_.empty() || free_on_demand() > 0
+      || std::ranges::none_of(orders_, [this](const auto& x) { return keeps_seekers_waiting(x.second); }))
     return;
   const auto is_for_nobody = [this](encoder_id id) {
     const auto& who = workers_.at(id);

@@ -39,12 +39,22 @@ struct dispatcher_fixture : actor_fixture {
   /// One that does only what viewers can't wait for.
   one_encoder add_on_demand() { return add_encoder(std::make_shared<encoder_script>(), "node", true); }
 
+  /// Two of these that do as one script says.
+  std::shared_ptr<encoder_script> add_two_on_demand(caf::timespan takes = std::chrono::seconds(1)) {
+    auto script = std::make_shared<encoder_script>();
+    script->takes = takes;
+    for (auto i = 0; i < 2; ++i)
+      add_encoder(script, "node", true);
+    return script;
+  }
+
   using begun = std::vector<std::pair<std::string, std::uint32_t>>;
 
   /// `sought`: how many of the urgent ones, if not all.
   void wish(std::vector<cell_part> urgent, std::vector<cell_part> later = {},
-            std::uint32_t sought = std::numeric_limits<std::uint32_t>::max(), std::uint32_t soon = 0) {
-    tell(dispatcher, want_atom_v, video_a, viewer_needs{std::move(urgent), std::move(later), sought, soon});
+            std::uint32_t sought = std::numeric_limits<std::uint32_t>::max(), std::uint32_t soon = 0,
+            const std::string& video = video_a) {
+    tell(dispatcher, want_atom_v, video, viewer_needs{std::move(urgent), std::move(later), sought, soon});
     run();
   }
 

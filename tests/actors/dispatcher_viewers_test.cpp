@@ -122,10 +122,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "who has no time for what is on its way lea
 TEST_CASE_METHOD(dispatcher_fixture, "nobody waits for those that wait for what is on its way", "[dispatcher]") {
   start();
   auto ordinary = add_encoder();
-  auto waiting = std::make_shared<test::encoder_script>();
-  waiting->takes = 100s;
-  add_encoder(waiting, "node", true);
-  add_encoder(waiting, "node", true);
+  auto waiting = add_two_on_demand(100s);
   auto order = open(arriving(9));
   tell(dispatcher, want_atom_v, video_a, early({{1, 0b001}, {2, 0b001}}, 7));
   REQUIRE(waiting->segments.size() == 2);
@@ -198,12 +195,10 @@ TEST_CASE_METHOD(dispatcher_fixture, "while one for viewers looks at an upload, 
                  "[dispatcher]") {
   start();
   auto ordinary = add_encoder();
-  auto script = std::make_shared<test::encoder_script>();
-  script->takes = ordinary.script->takes = 100s;
+  ordinary.script->takes = 100s;
   auto order = open(video_a, 200);
   run();
-  add_encoder(script, "node", true);
-  add_encoder(script, "node", true);
+  auto script = add_two_on_demand(100s);
   auto asked = look_at_upload();
   run();
   REQUIRE(script->analyses == 1);
@@ -377,10 +372,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what is urgent gets out of a task for more
 
 TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for whoever seeks", "[dispatcher]") {
   start();
-  auto script = std::make_shared<test::encoder_script>();
-  script->takes = 10s;
-  add_encoder(script, "node", true);
-  add_encoder(script, "node", true);
+  auto script = add_two_on_demand(10s);
   auto order = open(test::make_order(video_a, 200), {{0, 0b100}});
   wish({{100, 0b001}});
   REQUIRE(script->segments == begun{{video_a, 0}, {video_a, 100}});
@@ -404,6 +396,61 @@ TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for w
   CHECK(order.fragments() == 600);
   CHECK(config.metrics->failures.Value() == 0);
   CHECK(config.metrics->losses.Value() == 0);
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for seekers of any video", "[dispatcher]") {
+  start();
+  auto script = add_two_on_demand(10s);
+  auto order = open(video_a, 200);
+  auto other = open(video_b, 200);
+  wish({{100, 0b001}, {110, 0b001}});
+  REQUIRE(script->segments.size() == 2);
+  wish({{110, 0b001}});
+  wish({{150, 0b001}}, {}, 1, 0, video_b);
+  CHECK(script->cancels == 1);
+  CHECK(script->segments.back() == std::pair{video_b, 150U});
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for who is held back among other renditions",
+                 "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  auto script = add_two_on_demand(10s);
+  ordinary.script->takes = 10s;
+  auto order = open(video_a, 200);
+  run();
+  REQUIRE(ordinary.script->segments == begun{{video_a, 0}});
+  wish({{100, 0b001}, {110, 0b001}});
+  wish({{110, 0b001}});
+  wish({{110, 0b001}, {0, 0b001}}, {}, 1);
+  CHECK(script->cancels == 0); // nobody has sought to it
+  wish({{110, 0b001}, {0, 0b001}});
+  CHECK(script->cancels == 1);
+  CHECK(ordinary.script->cancels == 1);
+  CHECK(script->segments == begun{{video_a, 100}, {video_a, 110}, {video_a, 0}});
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "what is on its way makes way for whoever seeks, too", "[dispatcher]") {
+  start();
+  auto script = add_two_on_demand(100s);
+  auto order = open(arriving(9));
+  tell(dispatcher, want_atom_v, video_a, early({{1, 0b001}, {2, 0b001}}, 7));
+  REQUIRE(script->segments.size() == 2);
+  tell(dispatcher, want_atom_v, video_a, early({{2, 0b001}, {3, 0b001}}, 7));
+  run();
+  CHECK(script->cancels == 1);
+  CHECK(script->segments.back() == std::pair{video_a, 3U});
+}
+
+TEST_CASE_METHOD(dispatcher_fixture, "one that is drained makes way for nobody", "[dispatcher]") {
+  start();
+  auto script = add_two_on_demand(10s);
+  auto order = open(video_a, 200);
+  wish({{100, 0b001}, {110, 0b001}});
+  REQUIRE(script->segments.size() == 2);
+  REQUIRE(ask<std::uint32_t>(dispatcher, drain_atom_v, std::string{"node"}));
+  wish({{150, 0b001}});
+  CHECK(script->cancels == 0);
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "what an order wants first keeps nobody free", "[dispatcher]") {
