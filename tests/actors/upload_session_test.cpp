@@ -539,6 +539,20 @@ TEST_CASE_METHOD(session_fixture, "while viewers wait, who sends what they don't
   }
 }
 
+TEST_CASE_METHOD(session_fixture, "nobody who sends large chunks is held back for long", "[upload_session]") {
+  begin_upload(10);
+  tell(session, want_atom_v, std::vector<media::byte_range>{{3, 4}}, true);
+  const auto ticket = begin(1);
+  REQUIRE(ticket);
+  REQUIRE(write(ticket->id, chunk(1)));
+  CHECK(put(0, chunk(0)));
+  auto sent = request(session, end_atom_v, ticket->id); // at that rate this takes a second
+  advance(450ms, 10ms);
+  CHECK_FALSE(sent.answered());
+  advance(100ms, 10ms);
+  CHECK(sent.get<chunk_receipt>());
+}
+
 TEST_CASE_METHOD(session_fixture, "only so many write at the same time", "[upload_session]") {
   REQUIRE(db->open_video(a, {"title", "", "", "", 1000, 1000, 1}, false));
   REQUIRE(prepare_source(folder, a, 1000));
