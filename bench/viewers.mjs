@@ -194,11 +194,11 @@ async function measure(t, name, source, { span, toTheEnd }) {
   if (now.status !== 'completed')
     console.log(`${ready(now)} fragments were there by then, ${decoded} frames had been decoded`);
   if (toTheEnd) {
+    const left = Date.now();
     await uploaded;
-    const begun = Date.now();
     const ended = await server.ended(hash, 7_200_000);
     const frames = await server.metric('vidpipeline_frames_decoded_total');
-    console.log(`${ended.status} ${seconds(Date.now() - begun)} s later; ${frames} frames decoded`);
+    console.log(`${ended.status} ${seconds(Date.now() - left)} s after the viewers had left; ${frames} frames decoded`);
   }
   console.log();
   return kept;
