@@ -59,10 +59,19 @@ bool dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
   return start(id, who, next);
 }
 
-/// While one of the others is at work, the last free one is kept for whoever seeks: nobody is nearer to having nothing
-/// to play.
+/// Whether a task makes what somebody has sought to, and other renditions with it.
+bool dispatcher_state::holds_back_seeker(const assignment& task) const {
+  const auto found = orders_.find(task.video_hash);
+  return found != orders_.end() && task.generation == found->second.generation
+         && found->second.order.holds_back(task.part, order::need::sought);
+}
+
+/// While one of the others is at work, or a seeker is about to get out of a task for more, the last free one is kept
+/// for whoever seeks: nobody is nearer to having nothing to play.
 bool dispatcher_state::keeps_last() const {
-  return on_demand() > 1 && free_on_demand() == 1;
+  return free_on_demand() == 1 && (on_demand() > 1 || std::ranges::any_of(workers_, [this](const auto& x) {
+                                     return x.second.task && holds_back_seeker(*x.second.task);
+                                   }));
 }
 
 /// The last free one never looks at an upload: that may take a while.
@@ -108,7 +117,7 @@ void dispatcher_state::make_way() {
       if (free == 0)
         return;
       if (!task || task->generation != x.generation || task->interrupted
-          || !x.order.holds_back(task->part, least(*task)))
+          || !(holds_back_seeker(*task) || x.order.holds_back(task->part, least(*task))))
         continue;
       --free;
       interrupt(id, who);
@@ -116,20 +125,15 @@ void dispatcher_state::make_way() {
   }
 }
 
-/// Whether something that somebody has sought to waits for an encoder, or in a task of one that makes other renditions
-/// with it.
-bool dispatcher_state::keeps_seekers_waiting(const video_order& x) const {
-  return x.order.keeps_seekers_waiting() || std::ranges::any_of(workers_, [&x](const auto& one) {
-           const auto& task = one.second.task;
-           return task && task->generation == x.generation && !task->interrupted
-                  && x.order.holds_back(task->part, order::need::sought);
-         });
-}
-
 /// Ends what one for viewers makes and nobody wants any more, where all of them are busy and somebody has sought.
 void dispatcher_state::drop_unwanted() {
-  if (on_demand_.empty() || free_on_demand() > 0
-      || std::ranges::none_of(orders_, [this](const auto& x) { return keeps_seekers_waiting(x.second); }))
+  if (on_demand_.empty() || free_on_demand() > 0)
+    return;
+  const auto is_held_back = [this](const auto& x) {
+    return x.second.task && !x.second.task->interrupted && holds_back_seeker(*x.second.task);
+  };
+  if (std::ranges::none_of(orders_, [](const auto& x) { return x.second.order.keeps_seekers_waiting(); })
+      && std::ranges::none_of(workers_, is_held_back))
     return;
   const auto is_for_nobody = [this](encoder_id id) {
     const auto& who = workers_.at(id);

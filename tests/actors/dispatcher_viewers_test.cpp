@@ -430,6 +430,30 @@ TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for w
   CHECK(script->segments == begun{{video_a, 100}, {video_a, 110}, {video_a, 0}});
 }
 
+TEST_CASE_METHOD(dispatcher_fixture, "what makes way for a seeker is not given to somebody else", "[dispatcher]") {
+  start();
+  auto ordinary = add_encoder();
+  ordinary.script->takes = 100s;
+  auto order = open(video_a, 200);
+  run();
+  auto script = add_two_on_demand(100s);
+  auto asked = look_at_upload();
+  run();
+  REQUIRE(script->analyses == 1); // one of them is not counted on any more
+  wish({{100, 0b001}});
+  REQUIRE(script->segments == begun{{video_a, 100}});
+  SECTION("who plays on") {
+    wish({{0, 0b001}, {1, 0b001}}, {}, 1);
+  }
+  SECTION("who plays on in another rendition of the same") {
+    wish({{0, 0b001}, {0, 0b010}}, {}, 1);
+  }
+  CHECK(script->cancels == 1);
+  CHECK(ordinary.script->cancels == 1);
+  CHECK(script->segments == begun{{video_a, 100}, {video_a, 0}});
+  CHECK_FALSE(asked.answered());
+}
+
 TEST_CASE_METHOD(dispatcher_fixture, "what is on its way makes way for whoever seeks, too", "[dispatcher]") {
   start();
   auto script = add_two_on_demand(100s);

@@ -546,7 +546,8 @@ TEST_CASE_METHOD(session_fixture, "nobody who sends large chunks is held back fo
   REQUIRE(ticket);
   REQUIRE(write(ticket->id, chunk(1)));
   CHECK(put(0, chunk(0)));
-  auto sent = request(session, end_atom_v, ticket->id); // at that rate this takes a second
+  advance(300ms, 10ms);
+  auto sent = request(session, end_atom_v, ticket->id); // at that rate this takes another 700 ms
   advance(450ms, 10ms);
   CHECK_FALSE(sent.answered());
   advance(100ms, 10ms);
