@@ -19,6 +19,7 @@ const SETTINGS = ['--workers', '2', '--preset', 'veryfast', '--crf', '21'];
 const CHUNK = 1 << 20;
 const AT_ONCE = 2; // requests, as the pages send them
 const STEP = 16 << 10; // bytes of a slow request
+const PATIENCE = 300_000; // ms for an answer
 const OPEN_FOR = 2000; // ms that somebody has waited at the page; until then the browser is at work at its start
 
 /** What bench/common.py or another of its modules answers to an expression, as text. */
@@ -49,9 +50,12 @@ export async function startServer(t, options = []) {
  * One request whose body comes no faster than `rate` bytes a second; resolves to its answer. Not by `fetch`, which copies each
  * body: what the sender takes of the processors is missing beside it.
  */
-async function post(agent, url, bytes, rate) {
-  const request = http.request(url, { agent, method: 'POST', headers: { 'Content-Length': bytes.length } });
+async function post(url, bytes, rate) {
+  const signal = AbortSignal.timeout(PATIENCE + Math.ceil((1000 * bytes.length) / rate));
+  const request = http.request(url, { signal, method: 'POST', headers: { 'Content-Length': bytes.length } });
+  request.on('error', () => {}); // also behind the answer's head; whoever waits for the answer is told
   const answered = once(request, 'response');
+  answered.catch(() => {});
   if (rate !== Infinity) {
     const begun = Date.now();
     for (let at = 0; at < bytes.length; at += STEP) {
@@ -73,7 +77,6 @@ async function post(agent, url, bytes, rate) {
 export class Upload {
   #server;
   #file;
-  #agent = new http.Agent({ keepAlive: true });
   #rate;
   #order;
   #arrived;
@@ -114,7 +117,7 @@ export class Upload {
   /** Sends a chunk; resolves to those that the server wants next. */
   async sendOne(index) {
     const bytes = await this.#read(index);
-    const answer = await post(this.#agent, `${this.#server.url}/videos/upload_chunk/${this.hash}/${index}`, bytes, this.#rate);
+    const answer = await post(`${this.#server.url}/videos/upload_chunk/${this.hash}/${index}`, bytes, this.#rate);
     this.#order = this.#order.filter((one) => one !== index);
     if (this.header.delete(index) && this.header.size === 0) this.#arrived(Date.now());
     return answer.wanted_chunks;

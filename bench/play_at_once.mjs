@@ -46,10 +46,8 @@ async function firstPictures(source, other) {
     const context = await browserFor(t);
     const upload = await Upload.begin(server, source);
     const { shown, noErrors } = await openPlayers(context, server, upload.hash);
-    const sent = upload.send();
-    const header = await upload.headerArrived;
-    const [hls, dash] = (await shown).map((at) => at - header);
-    await sent;
+    const [header, at] = await Promise.all([upload.headerArrived, shown, upload.send()]);
+    const [hls, dash] = at.map((one) => one - header);
     await noErrors();
     return { hls, dash };
   });
