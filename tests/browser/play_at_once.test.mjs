@@ -13,7 +13,7 @@ const playOn = (page, kind) => page.getByTestId(`${kind}-video`).evaluate((video
 test('the film plays in both players long before its upload ends, with seeking, and goes on when it has', { timeout: 600_000 }, async (t) => {
   const server = await Server.startFor(t);
   const network = await Network.startFor(t, server);
-  network.uploadRate = 3e5;
+  network.uploadRate = 2e5;
   const page = await openPage(await browserFor(t), network.url);
   await page.getByTestId('files').setInputFiles(clip);
   const begun = Date.now();

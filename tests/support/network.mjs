@@ -28,6 +28,8 @@ export class Network {
   refused = 0;
   /** Chunk uploads that the server acknowledged, as `hash/index`, in order. */
   acknowledged = [];
+  /** Those whose last byte went over, whether or not anybody was there for the answer. */
+  delivered = new Set();
 
   constructor(server) {
     this.server = server;
@@ -58,6 +60,7 @@ export class Network {
   #forward(request, response) {
     const { pathname } = new URL(request.url, this.url);
     const kind = request.method === 'OPTIONS' ? undefined : Object.keys(KINDS).find((name) => KINDS[name].test(pathname));
+    const chunk = pathname.split('/').slice(3).join('/');
     if (kind) this.most[kind] = Math.max(this.most[kind], ++this.now[kind]);
     response.once('close', () => {
       if (kind) this.now[kind] -= 1;
@@ -75,7 +78,7 @@ export class Network {
       agent: false,
     });
     onward.on('response', (answer) => {
-      if (kind === 'upload' && answer.statusCode === 200) this.acknowledged.push(pathname.split('/').slice(3).join('/'));
+      if (kind === 'upload' && answer.statusCode === 200) this.acknowledged.push(chunk);
       const { connection, 'keep-alive': _, ...headers } = answer.headers;
       response.writeHead(answer.statusCode, headers);
       answer.pipe(response);
@@ -83,7 +86,8 @@ export class Network {
     });
     onward.on('error', () => response.destroy());
     response.on('close', () => onward.destroy());
-    this.#send(request, onward, kind === 'upload' ? this : null).catch(() => onward.destroy());
+    const sent = this.#send(request, onward, kind === 'upload' ? this : null);
+    sent.then(() => kind === 'upload' && this.delivered.add(chunk)).catch(() => onward.destroy());
   }
 
   async #send(request, onward, slow) {
