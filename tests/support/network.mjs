@@ -28,8 +28,8 @@ export class Network {
   refused = 0;
   /** Chunk uploads that the server acknowledged, as `hash/index`, in order. */
   acknowledged = [];
-  /** Those whose last byte went over, whether or not anybody was there for the answer. */
-  delivered = new Set();
+  /** Those that went over whole, but nobody was there any more for the answer. */
+  unanswered = [];
 
   constructor(server) {
     this.server = server;
@@ -60,7 +60,7 @@ export class Network {
   #forward(request, response) {
     const { pathname } = new URL(request.url, this.url);
     const kind = request.method === 'OPTIONS' ? undefined : Object.keys(KINDS).find((name) => KINDS[name].test(pathname));
-    const chunk = pathname.split('/').slice(3).join('/');
+    const chunk = kind === 'upload' ? pathname.split('/').slice(3).join('/') : null;
     if (kind) this.most[kind] = Math.max(this.most[kind], ++this.now[kind]);
     response.once('close', () => {
       if (kind) this.now[kind] -= 1;
@@ -78,16 +78,18 @@ export class Network {
       agent: false,
     });
     onward.on('response', (answer) => {
-      if (kind === 'upload' && answer.statusCode === 200) this.acknowledged.push(chunk);
+      if (chunk && answer.statusCode === 200) this.acknowledged.push(chunk);
       const { connection, 'keep-alive': _, ...headers } = answer.headers;
       response.writeHead(answer.statusCode, headers);
       answer.pipe(response);
       answer.on('error', () => response.destroy());
     });
     onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
-    const sent = this.#send(request, onward, kind === 'upload' ? this : null);
-    sent.then(() => kind === 'upload' && this.delivered.add(chunk)).catch(() => onward.destroy());
+    response.on('close', () => {
+      if (chunk && onward.writableEnded && !response.headersSent) this.unanswered.push(chunk);
+      onward.destroy();
+    });
+    this.#send(request, onward, chunk ? this : null).catch(() => onward.destroy());
   }
 
   async #send(request, onward, slow) {
