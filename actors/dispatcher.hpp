@@ -145,6 +145,7 @@ private:
   std::vector<video_order*> open_orders();
   static void sort_by_turn(std::vector<video_order*>& orders);
   void make_way();
+  const vp::order* order_of(const assignment& task) const;
   bool holds_back_seeker(const assignment& task) const;
   void drop_unwanted();
   void interrupt(encoder_id id, worker& who);

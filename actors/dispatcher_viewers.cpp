@@ -59,11 +59,16 @@ bool dispatcher_state::give_preview_analysis(encoder_id id, worker& who) {
   return start(id, who, next);
 }
 
+/// Null where it is an analysis, or of an order that was closed or replaced.
+const order* dispatcher_state::order_of(const assignment& task) const {
+  const auto found = orders_.find(task.video_hash);
+  return found != orders_.end() && task.generation == found->second.generation ? &found->second.order : nullptr;
+}
+
 /// Whether a task makes what somebody has sought to, and other renditions with it.
 bool dispatcher_state::holds_back_seeker(const assignment& task) const {
-  const auto found = orders_.find(task.video_hash);
-  return found != orders_.end() && task.generation == found->second.generation
-         && found->second.order.holds_back(task.part, order::need::sought);
+  const auto* order = order_of(task);
+  return order && order->holds_back(task.part, vp::order::need::sought);
 }
 
 /// While one of the others is at work, or a seeker is about to get out of a task for more, the last free one is kept
@@ -117,7 +122,7 @@ void dispatcher_state::make_way() {
       if (free == 0)
         return;
       if (!task || task->generation != x.generation || task->interrupted
-          || !(holds_back_seeker(*task) || x.order.holds_back(task->part, least(*task))))
+          || !x.order.holds_back(task->part, least(*task)))
         continue;
       --free;
       interrupt(id, who);
@@ -137,10 +142,8 @@ void dispatcher_state::drop_unwanted() {
     return;
   const auto is_for_nobody = [this](encoder_id id) {
     const auto& who = workers_.at(id);
-    const auto& task = who.task;
-    const auto found = task && !who.drained ? orders_.find(task->video_hash) : orders_.end();
-    return found != orders_.end() && task->generation == found->second.generation
-           && found->second.order.is_for_nobody(task->part);
+    const auto* order = who.task && !who.drained ? order_of(*who.task) : nullptr;
+    return order && order->is_for_nobody(who.task->part);
   };
   const auto found = std::ranges::find_if(on_demand_, is_for_nobody);
   if (found != on_demand_.end() && !workers_.at(*found).task->interrupted)

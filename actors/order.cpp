@@ -136,8 +136,11 @@ bool order::holds_back(const part& task, need least) const {
   const auto& x = entries_[task.index];
   if (x.interrupted || x.crashes > 0 || x.given_up)
     return false;
-  const auto needed = least == need::sought ? x.sought : x.urgent | (least == need::soon ? x.soon : 0);
-  return (task.renditions & needed) != 0 && (task.renditions & ~needed & decoded_) != 0;
+  const auto holds = [&](rendition_bits needed) {
+    return (task.renditions & needed) != 0 && (task.renditions & ~needed & decoded_) != 0;
+  };
+  // Who seeks is held back by what is urgent to others, too.
+  return holds(x.sought) || (least != need::sought && holds(x.urgent | (least == need::soon ? x.soon : 0)));
 }
 
 bool order::keeps_seekers_waiting() const {

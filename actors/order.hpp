@@ -81,8 +81,8 @@ public:
 
   enum class need { sought, urgent, soon };
 
-  /// Whether something that is at least so much needed waits in this task for pictures that are not. Not again for a
-  /// segment that was `interrupted`.
+  /// Whether something that is at least so much needed waits in this task for pictures that are not, or what somebody
+  /// has sought to for others. Not again for a segment that was `interrupted`.
   bool holds_back(const part& task, need least) const;
 
   /// Whether somebody who has sought waits for what can be given to those for viewers, and is in no other task.
