@@ -40,7 +40,7 @@ struct dispatcher_fixture : actor_fixture {
   one_encoder add_on_demand() { return add_encoder(std::make_shared<encoder_script>(), "node", true); }
 
   /// Two of these that do as one script says.
-  std::shared_ptr<encoder_script> add_two_on_demand(caf::timespan takes = std::chrono::seconds(1)) {
+  std::shared_ptr<encoder_script> add_two_on_demand(caf::timespan takes) {
     auto script = std::make_shared<encoder_script>();
     script->takes = takes;
     for (auto i = 0; i < 2; ++i)

@@ -2,6 +2,9 @@
 
 #include "tests/actors/dispatcher_fixture.hpp"
 
+#include <optional>
+#include <utility>
+
 using namespace vp;
 using namespace std::chrono_literals;
 using test::dispatcher_fixture;
@@ -191,18 +194,33 @@ TEST_CASE_METHOD(dispatcher_fixture, "the last free encoder for viewers is kept 
   CHECK(another.script->segments.front().second == 101); // an ordinary one does it
 }
 
-TEST_CASE_METHOD(dispatcher_fixture, "while one for viewers looks at an upload, the other one does all they want",
+namespace {
+
+/// The ordinary encoder is busy with the first segment of a video, and of two for viewers one looks at an upload.
+struct looking_fixture : dispatcher_fixture {
+  looking_fixture() {
+    start();
+    ordinary = add_encoder();
+    ordinary.script->takes = 100s;
+    order = open(video_a, 200);
+    run();
+    script = add_two_on_demand(100s);
+    asked.emplace(look_at_upload());
+    run();
+    REQUIRE(script->analyses == 1);
+    REQUIRE_FALSE(asked->answered());
+  }
+
+  one_encoder ordinary;
+  one_order order;
+  std::shared_ptr<test::encoder_script> script; ///< of those for viewers
+  std::optional<decltype(std::declval<dispatcher_fixture&>().look_at_upload())> asked;
+};
+
+} // namespace
+
+TEST_CASE_METHOD(looking_fixture, "while one for viewers looks at an upload, the other one does all they want",
                  "[dispatcher]") {
-  start();
-  auto ordinary = add_encoder();
-  ordinary.script->takes = 100s;
-  auto order = open(video_a, 200);
-  run();
-  auto script = add_two_on_demand(100s);
-  auto asked = look_at_upload();
-  run();
-  REQUIRE(script->analyses == 1);
-  REQUIRE_FALSE(asked.answered());
   wish({{100, 0b001}}, {}, 0);
   CHECK(script->segments == begun{{video_a, 100}});
 }
@@ -430,16 +448,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what nobody wants any more makes way for w
   CHECK(script->segments == begun{{video_a, 100}, {video_a, 110}, {video_a, 0}});
 }
 
-TEST_CASE_METHOD(dispatcher_fixture, "what makes way for a seeker is not given to somebody else", "[dispatcher]") {
-  start();
-  auto ordinary = add_encoder();
-  ordinary.script->takes = 100s;
-  auto order = open(video_a, 200);
-  run();
-  auto script = add_two_on_demand(100s);
-  auto asked = look_at_upload();
-  run();
-  REQUIRE(script->analyses == 1); // one of them is not counted on any more
+TEST_CASE_METHOD(looking_fixture, "what makes way for a seeker is not given to somebody else", "[dispatcher]") {
   wish({{100, 0b001}});
   REQUIRE(script->segments == begun{{video_a, 100}});
   SECTION("who plays on") {
@@ -451,7 +460,7 @@ TEST_CASE_METHOD(dispatcher_fixture, "what makes way for a seeker is not given t
   CHECK(script->cancels == 1);
   CHECK(ordinary.script->cancels == 1);
   CHECK(script->segments == begun{{video_a, 100}, {video_a, 0}});
-  CHECK_FALSE(asked.answered());
+  CHECK_FALSE(asked->answered());
 }
 
 TEST_CASE_METHOD(dispatcher_fixture, "what is on its way makes way for whoever seeks, too", "[dispatcher]") {
